@@ -1,0 +1,23 @@
+"""The errors of the library; each message names what was done, what is allowed and what to do."""
+
+from __future__ import annotations
+
+
+class BilevelError(Exception):
+    """The base of every error that the library raises on purpose."""
+
+
+class ConfigurationError(BilevelError, ValueError):
+    """Parts that do not fit together, or a setting outside its range."""
+
+
+class TaskError(BilevelError):
+    """A method of the user's task returned something that the solver cannot use."""
+
+
+class NonFiniteError(BilevelError, FloatingPointError):
+    """A loss or a gradient became infinite or not a number."""
+
+
+class CheckpointError(BilevelError):
+    """A checkpoint could not be written or read."""

@@ -1,0 +1,129 @@
+"""The leader: its parameters, and how they are moved."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar, TypeAlias, final
+
+from torch import Tensor, nn, optim
+
+from bilevel.errors import ConfigurationError
+from bilevel.tree import Tree
+
+Leader: TypeAlias = nn.Module | nn.Parameter | Sequence[nn.Parameter] | None
+"""θ: a module, a parameter, a list of parameters, or nobody."""
+
+Gradient: TypeAlias = Sequence[tuple[Tensor, Tensor | None]]
+"""Parameters, each with its gradient (``None`` where the loss does not depend on it)."""
+
+
+def parameters_of(leader: Leader) -> list[Tensor]:
+    """Return the parameters θ of ``leader``, each once."""
+    if leader is None:
+        return []
+    if isinstance(leader, nn.Module):
+        return list(leader.parameters())
+    parameters = [leader] if isinstance(leader, Tensor) else list(leader)
+    for p in parameters:
+        if not (isinstance(p, Tensor) and p.is_leaf and p.requires_grad):
+            raise ConfigurationError(
+                f"A leader is an nn.Module, an nn.Parameter or a list of nn.Parameter; got {type(p).__name__}. "
+                "Wrap a plain tensor: nn.Parameter(tensor)."
+            )
+    return list({id(p): p for p in parameters}.values())
+
+
+@contextmanager
+def frozen(parameters: Sequence[Tensor]) -> Iterator[None]:
+    """Within the context ``parameters`` ask for no gradient, so that nothing is saved or computed for them."""
+    active = [p for p in parameters if p.requires_grad]
+    for p in active:
+        p.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for p in active:
+            p.requires_grad_(True)
+
+
+def step_along(optimizer: optim.Optimizer, gradient: Gradient) -> None:
+    """Take one step of ``optimizer`` along minus ``gradient`` and leave no ``.grad`` behind."""
+    for p, g in gradient:
+        p.grad = g
+    optimizer.step()
+    for p, _ in gradient:
+        p.grad = None
+
+
+class LeaderUpdate(abc.ABC):
+    """How the leader moves once the follower has answered.
+
+    The default is `OptimizerUpdate`, one step of a torch optimizer along minus the hypergradient. A leader that
+    is moved by something else (a policy moved by TRPO, a tree, a person) is a subclass with
+    ``uses_gradient = False``: then no hypergradient is computed and ``gradient`` is ``None``.
+    """
+
+    uses_gradient: ClassVar[bool]
+
+    @abc.abstractmethod
+    def parameters(self, leader: Leader) -> list[Tensor]:
+        """Return those parameters of ``leader`` whose gradient this update uses."""
+
+    @abc.abstractmethod
+    def update(self, batch: Any, answer: Tree, gradient: Gradient | None) -> None:
+        """Move the leader.
+
+        Args:
+            batch: the batch of this step.
+            answer: the follower's answer z, without a graph.
+            gradient: the hypergradient, each of ``parameters`` with its own, or ``None``.
+        """
+
+    @abc.abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that a resumed run needs, as tensors and plain Python values."""
+
+    @abc.abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up the state that `state_dict` returned."""
+
+
+@final
+class OptimizerUpdate(LeaderUpdate):
+    """One step of a torch optimizer: with SGD of rate 1 the leader moves by minus the hypergradient.
+
+    Args:
+        optimizer: any `torch.optim.Optimizer` over parameters of the leader.
+    """
+
+    uses_gradient = True
+
+    def __init__(self, optimizer: optim.Optimizer) -> None:
+        self.optimizer = optimizer
+
+    def parameters(self, leader: Leader) -> list[Tensor]:
+        """Return the leader's parameters that the optimizer holds."""
+        held = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
+        moved = [p for p in parameters_of(leader) if id(p) in held]
+        if not moved:
+            raise ConfigurationError(
+                "leader_optimizer holds none of the leader's parameters: build it over the parameters of the "
+                "module that was given to the task as leader."
+            )
+        return moved
+
+    def update(self, batch: Any, answer: Tree, gradient: Gradient | None) -> None:  # noqa: ARG002
+        """Hand the hypergradient to the optimizer and take its step."""
+        if gradient is None:
+            raise ConfigurationError("OptimizerUpdate needs a gradient; a LeaderUpdate of your own need not.")
+        step_along(self.optimizer, gradient)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the optimizer's state."""
+        return self.optimizer.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the optimizer's state."""
+        self.optimizer.load_state_dict(state)

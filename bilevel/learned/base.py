@@ -1,0 +1,97 @@
+"""What all learned rules have in common."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from bilevel.errors import ConfigurationError
+from bilevel.learned.inputs import Input, Memory
+from bilevel.rules.protocol import State
+from bilevel.tree import Tree, leaves
+
+
+class LearnedRule(nn.Module, abc.ABC):
+    r"""An update rule $u = g_\phi(\text{inputs})$ whose parameters $\phi$ are trained.
+
+    Args:
+        inputs: what the rule sees, in this order; at least one.
+
+    Raises:
+        ConfigurationError: if ``inputs`` is empty or holds something else.
+    """
+
+    def __init__(self, inputs: Sequence[Input]) -> None:
+        super().__init__()
+        if not inputs or not all(isinstance(one, Input) for one in inputs):
+            raise ConfigurationError(
+                f"{type(self).__name__}'s inputs are {inputs!r}; "
+                "it needs at least one of bilevel.learned's inputs, such as (Iterate(), Direction())"
+            )
+        self.inputs = tuple(inputs)
+
+    @property
+    def planes(self) -> int:
+        """How many planes the inputs give together."""
+        return sum(one.planes for one in self.inputs)
+
+    @property
+    def sees_gradient(self) -> bool:
+        """Whether any input depends on the gradient."""
+        return any(one.sees_gradient for one in self.inputs)
+
+    @abc.abstractmethod
+    def init(self, params: Tree) -> State:
+        """Return the state for a follower that starts at ``params``."""
+
+    @abc.abstractmethod
+    def update(
+        self, grads: Tree, state: State, *, params: Tree | None = None, inplace: bool = False
+    ) -> tuple[Tree, State]:
+        """Return what to add to ``params`` and the next state, as `bilevel.rules.Rule` says."""
+
+    def forward(
+        self, grads: Tree, state: State, *, params: Tree | None = None, inplace: bool = False
+    ) -> tuple[Tree, State]:
+        """Do `update`; this is what ``torch.func.functional_call`` calls."""
+        return self.update(grads, state, params=params, inplace=inplace)
+
+    def _remember(self, z: Tensor) -> tuple[Memory, ...]:
+        """Return the inputs' memories for a start at ``z``."""
+        return tuple(one.init(z) for one in self.inputs)
+
+    def _read(
+        self, z: Tensor, gradient: Tensor, memories: tuple[Memory, ...]
+    ) -> tuple[list[Tensor], tuple[Memory, ...]]:
+        """Return the planes of all inputs, in order, and the next memories."""
+        planes: list[Tensor] = []
+        after: list[Memory] = []
+        for one, memory in zip(self.inputs, memories, strict=True):
+            found, kept = one.read(z, gradient, memory)
+            planes.extend(found)
+            after.append(kept)
+        return planes, tuple(after)
+
+    def _pairs(self, params: Tree | None, grads: Tree) -> list[tuple[Tensor, Tensor]]:
+        """Return each tensor of the iterate with its gradient, after checking that they fit."""
+        name = type(self).__name__
+        if params is None:
+            raise ConfigurationError(f"{name} is a learned rule: call update(..., params=the iterate)")
+        iterates, gradients = leaves(params), leaves(grads)
+        if [z.shape for z in iterates] != [g.shape for g in gradients]:
+            raise ConfigurationError(
+                f"{name} got gradients of shapes {[tuple(g.shape) for g in gradients]} "
+                f"for an iterate of shapes {[tuple(z.shape) for z in iterates]}"
+            )
+        own = next(self.parameters(), None)
+        for z in iterates:
+            # Under autocast the layers choose their own precision.
+            if own is not None and own.dtype != z.dtype and not torch.is_autocast_enabled(z.device.type):
+                raise ConfigurationError(
+                    f"{name}'s parameters are {own.dtype} and z is {z.dtype}: call rule.to({z.dtype}) "
+                    f"or give z as {own.dtype}"
+                )
+        return list(zip(iterates, gradients, strict=True))

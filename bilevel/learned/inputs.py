@@ -1,0 +1,204 @@
+"""What a learned rule sees: a tuple of inputs, each of which contributes planes of the iterate's shape.
+
+An input is a part of its own, with a memory of its own if it needs one: what a rule's state holds of the past
+is what its inputs remember, and nothing else.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from bilevel.errors import ConfigurationError
+from bilevel.learned.preprocess import BatchMax, Preprocess, Raw
+
+Memory: TypeAlias = Tensor | tuple[()]
+"""What an input keeps from one update to the next."""
+
+
+class Input(abc.ABC):
+    """A view of the follower's situation, as planes of the iterate's shape."""
+
+    sees_gradient: ClassVar[bool] = True
+    """Whether the planes depend on the gradient; where no input does, the solver takes none."""
+
+    @property
+    def planes(self) -> int:
+        """How many planes this input contributes."""
+        return 1
+
+    def init(self, z: Float[Tensor, "*shape"]) -> Memory:  # noqa: ARG002 (most inputs remember nothing)
+        """Return the memory of a follower that starts at ``z``; it shares no storage with ``z``."""
+        return ()
+
+    @abc.abstractmethod
+    def read(
+        self, z: Float[Tensor, "*shape"], gradient: Float[Tensor, "*shape"], memory: Memory
+    ) -> tuple[tuple[Float[Tensor, "*shape"], ...], Memory]:
+        """Return the planes at the iterate ``z`` and the next memory.
+
+        Args:
+            z: the iterate.
+            gradient: the gradient of the follower's loss at ``z``.
+            memory: what ``init`` or the last ``read`` returned.
+        """
+
+
+@final
+@dataclass(frozen=True)
+class Iterate(Input):
+    """The iterate $z_t$.
+
+    Args:
+        detach: whether it enters as a constant. By default the update is differentiated through it, so that
+            several updates are trained by back-propagation through time.
+    """
+
+    detach: bool = False
+    sees_gradient: ClassVar[bool] = False
+
+    def read(
+        self, z: Float[Tensor, "*shape"], gradient: Float[Tensor, "*shape"], memory: Memory
+    ) -> tuple[tuple[Float[Tensor, "*shape"], ...], Memory]:
+        """Return the iterate."""
+        return (z.detach() if self.detach else z,), memory
+
+
+@final
+@dataclass(frozen=True)
+class Direction(Input):
+    r"""The direction of descent of the follower's loss, preprocessed: $P(-\nabla_z \ell(z_t))$.
+
+    For an attacker, whose loss is minus the classifier's, this is the classifier's gradient itself.
+
+    Args:
+        preprocess: how it is scaled.
+        detach: whether it enters as a constant (first order). Otherwise a gradient that carries a graph is
+            differentiated in its turn (second order).
+    """
+
+    preprocess: Preprocess = Raw()  # noqa: RUF009 (frozen)
+    detach: bool = True
+
+    @property
+    def planes(self) -> int:
+        """As many as the preprocessing gives."""
+        return self.preprocess.planes
+
+    def read(
+        self, z: Float[Tensor, "*shape"], gradient: Float[Tensor, "*shape"], memory: Memory
+    ) -> tuple[tuple[Float[Tensor, "*shape"], ...], Memory]:
+        """Return the preprocessed direction."""
+        return self.preprocess(-(gradient.detach() if self.detach else gradient)), memory
+
+
+@final
+@dataclass(frozen=True)
+class LastDirection(Input):
+    """What `Direction` saw one update ago, as a constant; the preprocessing of zeros at the first.
+
+    Args:
+        preprocess: how it is scaled.
+    """
+
+    preprocess: Preprocess = Raw()  # noqa: RUF009 (frozen)
+
+    @property
+    def planes(self) -> int:
+        """As many as the preprocessing gives."""
+        return self.preprocess.planes
+
+    def init(self, z: Float[Tensor, "*shape"]) -> Memory:
+        """Return zeros: there was no update yet."""
+        return torch.zeros_like(z, requires_grad=False)
+
+    def read(
+        self, z: Float[Tensor, "*shape"], gradient: Float[Tensor, "*shape"], memory: Memory
+    ) -> tuple[tuple[Float[Tensor, "*shape"], ...], Memory]:
+        """Return the last direction, preprocessed, and remember this one."""
+        return self.preprocess(_remembered(memory)), -gradient.detach()
+
+
+@final
+@dataclass(frozen=True)
+class Start(Input):
+    """The point $z_0$ where the follower began: for perturbed images, the clean ones."""
+
+    sees_gradient: ClassVar[bool] = False
+
+    def init(self, z: Float[Tensor, "*shape"]) -> Memory:
+        """Return a copy of the start."""
+        return z.clone()
+
+    def read(
+        self, z: Float[Tensor, "*shape"], gradient: Float[Tensor, "*shape"], memory: Memory
+    ) -> tuple[tuple[Float[Tensor, "*shape"], ...], Memory]:
+        """Return the start."""
+        return (_remembered(memory),), memory
+
+
+@final
+@dataclass(frozen=True)
+class Displacement(Input):
+    """How far the follower has come: $z_t - z_0$."""
+
+    sees_gradient: ClassVar[bool] = False
+
+    def init(self, z: Float[Tensor, "*shape"]) -> Memory:
+        """Return a copy of the start."""
+        return z.clone()
+
+    def read(
+        self, z: Float[Tensor, "*shape"], gradient: Float[Tensor, "*shape"], memory: Memory
+    ) -> tuple[tuple[Float[Tensor, "*shape"], ...], Memory]:
+        """Return the iterate minus the start."""
+        return (z - _remembered(memory),), memory
+
+
+@final
+@dataclass(frozen=True)
+class Noise(Input):
+    """Fresh Gaussian noise at every update, from PyTorch's generator of the iterate's device.
+
+    Args:
+        std: its standard deviation, positive.
+
+    Raises:
+        ConfigurationError: if ``std`` is not a positive finite number.
+    """
+
+    std: float = 1.0
+    sees_gradient: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.std) and self.std > 0):
+            raise ConfigurationError(f"Noise's std is {self.std}; it must be positive and finite")
+
+    def read(
+        self, z: Float[Tensor, "*shape"], gradient: Float[Tensor, "*shape"], memory: Memory
+    ) -> tuple[tuple[Float[Tensor, "*shape"], ...], Memory]:
+        """Return the noise."""
+        return (self.std * torch.randn_like(z, requires_grad=False),), memory
+
+
+NAIVE: tuple[Input, ...] = (Iterate(),)
+"""The naive attacker's inputs: the image alone (Jiang et al. 2021)."""
+
+GRAD: tuple[Input, ...] = (Iterate(), Direction(BatchMax()))
+"""The grad attacker's inputs: the image and the gradient (Jiang et al. 2021, scaled as in their code)."""
+
+GRAD_ONLY: tuple[Input, ...] = (Direction(BatchMax()),)
+"""The grad-only attacker's inputs: the gradient alone (Jiang et al. 2021, scaled as in their code)."""
+
+
+def _remembered(memory: Memory) -> Tensor:
+    """Return the memory as a tensor."""
+    if not isinstance(memory, Tensor):
+        raise ConfigurationError("the state does not come from this rule's init: an input lacks its memory")
+    return memory

@@ -1,0 +1,8 @@
+"""Update rules: how the follower moves. The learned ones are in `bilevel.learned`."""
+
+from bilevel.rules.composite import Composite
+from bilevel.rules.protocol import Rule, State, sees_gradient
+from bilevel.rules.sign import SignGradient
+from bilevel.rules.sum import Sum
+
+__all__ = ["Composite", "Rule", "SignGradient", "State", "Sum", "sees_gradient"]

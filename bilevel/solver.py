@@ -1,0 +1,293 @@
+"""The solver: a task, a rule, a hypergradient and a play, combined."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, final
+
+import torch
+from torch import Tensor, nn, optim
+
+from bilevel.errors import CheckpointError, ConfigurationError
+from bilevel.follower import make_follower
+from bilevel.hypergradient import Direct, Hypergradient, LeaderGradient
+from bilevel.hypergradient.direct import differentiate, loss_name, require_dependence
+from bilevel.leader import LeaderUpdate, OptimizerUpdate, parameters_of, step_along
+from bilevel.play import Play, Simultaneous
+from bilevel.record import Record
+from bilevel.rollout import Rollout, roll_out, scalar
+from bilevel.rule_loss import LastAnswer, RuleLoss
+from bilevel.rules.protocol import Rule
+from bilevel.task import Task
+from bilevel.tree import Tree, detach, norm
+
+BatchT = TypeVar("BatchT")
+
+
+@dataclass(frozen=True, slots=True)
+class RuleGradient:
+    """The gradient of the rule's training loss in φ, and the follower's loss at the answer, without a graph."""
+
+    loss: Tensor
+    gradient: tuple[Tensor | None, ...]
+
+
+@final
+class Solver(Generic[BatchT]):
+    """Lets a leader and a follower move against each other, one `step` a batch.
+
+    Args:
+        task: what the players want.
+        rule: how the follower moves: one of `bilevel.rules`, `bilevel.learned` or any optimizer of TorchOpt.
+        steps: how many updates of the rule make an answer, at least 1.
+        leader_optimizer: a torch optimizer over the leader's parameters, or a `LeaderUpdate`; ``None`` if nobody leads.
+        rule_optimizer: a torch optimizer over the rule's parameters φ; ``None`` if there are none or they stay.
+        hypergradient: how the leader sees the answer.
+        play: who moves when.
+        rule_loss: what φ is trained for.
+
+    Attributes:
+        step_count: how many steps were taken.
+        follower: where the follower stands between steps.
+
+    Raises:
+        ConfigurationError: if the parts do not fit together.
+    """
+
+    def __init__(
+        self,
+        task: Task[Any, BatchT],
+        rule: Rule,
+        *,
+        steps: int = 1,
+        leader_optimizer: optim.Optimizer | LeaderUpdate | None = None,
+        rule_optimizer: optim.Optimizer | None = None,
+        hypergradient: Hypergradient | None = None,
+        play: Play | None = None,
+        rule_loss: RuleLoss | None = None,
+    ) -> None:
+        self.task = task
+        self.rule = rule
+        self.steps = steps
+        self.rule_optimizer = rule_optimizer
+        self.hypergradient = hypergradient or Direct()
+        self.play = play or Simultaneous()
+        self.rule_loss = rule_loss or LastAnswer()
+        self.step_count = 0
+        self.follower = make_follower(task, rule)
+        self.leader_update = (
+            OptimizerUpdate(leader_optimizer) if isinstance(leader_optimizer, optim.Optimizer) else leader_optimizer
+        )
+        self._check()
+        self._leader = parameters_of(task.leader)
+        moved = self.leader_update.parameters(task.leader) if self.leader_update else []
+        self._moved = moved if self.leader_update and self.leader_update.uses_gradient else []
+        self._phi = _trained_parameters(rule, rule_optimizer)
+
+    def step(self, batch: BatchT) -> Record:
+        """Let the players move once on ``batch`` and say what happened.
+
+        Raises:
+            TaskError: if a method of the task returned something unusable.
+        """
+        begin = time.perf_counter()
+        with torch.enable_grad():
+            moves = self.play.step(self, batch)
+        self.step_count += 1
+        leader, rule = moves.leader, moves.rule
+        reached = rule.loss if rule else (moves.rollout.loss if moves.rollout else None)
+        return Record(
+            step=self.step_count,
+            leader_loss=leader.loss if leader else None,
+            follower_loss=reached,
+            leader_gradient_norm=_norm(leader.gradient) if leader else None,
+            rule_gradient_norm=_norm(rule.gradient) if rule else None,
+            residual=leader.residual if leader else None,
+            status=leader.status if leader else None,
+            seconds=time.perf_counter() - begin,
+        )
+
+    @property
+    def answer(self) -> Tree | None:
+        """Where a follower that lives on stands; ``None`` for one that starts anew, and before the first step."""
+        place = getattr(self.follower, "place", None)
+        return place[0] if place else None
+
+    # What a play is built from.
+
+    @property
+    def follower_remembers(self) -> bool:
+        """Whether a move of the follower changes anything for the next step: φ learns, or the follower lives on."""
+        return bool(self._phi) or self.task.lives_on
+
+    def follow(self, batch: BatchT) -> Rollout:
+        """Let the follower move, with the graph to φ if φ is trained; nothing is kept yet."""
+        return self._roll_out(batch, track_rule=bool(self._phi))
+
+    def answer_to(self, batch: BatchT) -> Rollout:
+        """Return the follower's answer with nothing learned from it: φ has no graph and is in evaluation mode."""
+        with _evaluating(self.rule):
+            return self._roll_out(batch, track_rule=False)
+
+    def leader_gradient(self, batch: BatchT, rollout: Rollout) -> LeaderGradient | None:
+        """Return the hypergradient at the follower's answer; ``None`` for a leader without one."""
+        if not self._moved:
+            return None
+        return self.hypergradient.leader_gradient(self.task, batch, rollout, self._moved)
+
+    def rule_gradient(self, batch: BatchT, rollout: Rollout) -> RuleGradient | None:
+        """Return the gradient of the rule's training loss in φ; ``None`` for a rule that is not trained."""
+        if not self._phi:
+            return None
+        loss = scalar(self.task.follower_loss(batch, rollout.answer), self.task, "follower_loss")
+        return RuleGradient(loss.detach(), self._differentiate_rule(loss, rollout))
+
+    def gradients(self, batch: BatchT, rollout: Rollout) -> tuple[LeaderGradient | None, RuleGradient | None]:
+        """Return both players' gradients at the same answer in as few passes as the task allows."""
+        if not (self._moved and self._phi and self.hypergradient.shares_backward):
+            return self.leader_gradient(batch, rollout), self.rule_gradient(batch, rollout)
+        leader_loss, follower_loss = self.task.losses(batch, rollout.answer)
+        leader_loss = scalar(leader_loss, self.task, loss_name(self.task))
+        if not self.task.zero_sum:
+            gradient = differentiate(leader_loss, self._moved, self.task, retain_graph=True)
+            follower_loss = scalar(follower_loss, self.task, "follower_loss")
+            phi = self._differentiate_rule(follower_loss, rollout)
+        else:
+            addition = self.rule_loss.addition(rollout)
+            total = leader_loss if addition is None else leader_loss - addition
+            both = torch.autograd.grad(total, [*self._moved, *self._phi], allow_unused=True)
+            gradient, phi = both[: len(self._moved)], both[len(self._moved) :]
+            phi = tuple(None if g is None else g.neg_() for g in phi)
+            require_dependence(gradient, self.task)
+        return LeaderGradient(leader_loss.detach(), gradient), RuleGradient(follower_loss.detach(), phi)
+
+    def move_leader(self, batch: BatchT, rollout: Rollout, gradient: LeaderGradient | None) -> None:
+        """Let the leader move, along ``gradient`` if it is moved by one."""
+        if self.leader_update is None:
+            return
+        pairs = None if gradient is None else list(zip(self._moved, gradient.gradient, strict=True))
+        self.leader_update.update(batch, detach(rollout.answer), pairs)
+
+    def move_rule(self, gradient: RuleGradient | None) -> None:
+        """Let φ move along minus ``gradient``."""
+        if self.rule_optimizer is not None and gradient is not None:
+            step_along(self.rule_optimizer, list(zip(self._phi, gradient.gradient, strict=True)))
+
+    # Saving and resuming.
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of both players and both optimizers, as tensors and plain Python values."""
+        leader = self.task.leader
+        return {
+            "step_count": self.step_count,
+            "leader": leader.state_dict() if isinstance(leader, nn.Module) else [p.detach() for p in self._leader],
+            "leader_update": self.leader_update.state_dict() if self.leader_update else None,
+            "rule": self.rule.state_dict() if isinstance(self.rule, nn.Module) else None,
+            "rule_optimizer": self.rule_optimizer.state_dict() if self.rule_optimizer else None,
+            "follower": self.follower.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up the state that `state_dict` returned.
+
+        Raises:
+            CheckpointError: if it was written by another combination of parts.
+        """
+        try:
+            leader = self.task.leader
+            if isinstance(leader, nn.Module):
+                leader.load_state_dict(state["leader"])
+            else:
+                with torch.no_grad():
+                    for p, value in zip(self._leader, state["leader"], strict=True):
+                        p.copy_(value)
+            if self.leader_update:
+                self.leader_update.load_state_dict(state["leader_update"])
+            if isinstance(self.rule, nn.Module):
+                self.rule.load_state_dict(state["rule"])
+            if self.rule_optimizer:
+                self.rule_optimizer.load_state_dict(state["rule_optimizer"])
+            self.follower.load_state_dict(state["follower"])
+            self.step_count = state["step_count"]
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            raise CheckpointError(f"The saved state belongs to another task, rule or optimizer: {error}") from error
+
+    def _roll_out(self, batch: BatchT, *, track_rule: bool) -> Rollout:
+        start, state = self.follower.begin(batch)
+        return roll_out(
+            self.task,
+            self.rule,
+            batch,
+            start,
+            state,
+            steps=self.steps,
+            leader=self._leader,
+            track_rule=track_rule,
+        )
+
+    def _differentiate_rule(self, loss: Tensor, rollout: Rollout) -> tuple[Tensor | None, ...]:
+        addition = self.rule_loss.addition(rollout)
+        total = loss if addition is None else loss + addition
+        return torch.autograd.grad(total, self._phi, allow_unused=True)
+
+    def _check(self) -> None:
+        if not isinstance(self.steps, int) or self.steps < 1:
+            raise ConfigurationError(
+                f"steps is the number of rule updates a step, a whole number from 1; got {self.steps!r}."
+            )
+        if not isinstance(self.task, Task):
+            raise ConfigurationError(f"task must be a bilevel.Task, got {type(self.task).__name__}.")
+        if not (callable(getattr(self.rule, "init", None)) and callable(getattr(self.rule, "update", None))):
+            raise ConfigurationError(
+                f"rule must have init and update, as bilevel.rules, bilevel.learned and TorchOpt's functional optimizers "
+                f"(torchopt.adam(...), not torchopt.Adam) have; got {type(self.rule).__name__}."
+            )
+        if self.task.leader is not None and self.leader_update is None:
+            raise ConfigurationError(
+                "The task has a leader, but nothing moves it: pass leader_optimizer=torch.optim.SGD(...) over its parameters."
+            )
+        if self.task.leader is None and self.leader_update is not None:
+            raise ConfigurationError("leader_optimizer was given, but the task has no leader.")
+
+
+def _trained_parameters(rule: Rule, optimizer: optim.Optimizer | None) -> list[Tensor]:
+    """Return the parameters of ``rule`` that ``optimizer`` trains; raise if the two do not fit."""
+    open_parameters: list[Tensor] = []
+    if isinstance(rule, nn.Module):
+        open_parameters = [p for p in rule.parameters() if p.requires_grad]
+    if optimizer is None:
+        if open_parameters:
+            raise ConfigurationError(
+                f"The rule {type(rule).__name__} has parameters to train, but no rule_optimizer was given. Pass "
+                "rule_optimizer=torch.optim.Adam(rule.parameters()), or freeze it by rule.requires_grad_(False)."
+            )
+        return []
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    trained = [p for p in open_parameters if id(p) in held]
+    if not trained:
+        raise ConfigurationError(
+            f"rule_optimizer holds no trainable parameter of the rule {type(rule).__name__}: build it over "
+            "rule.parameters(), or pass none for a rule without parameters."
+        )
+    return trained
+
+
+@contextmanager
+def _evaluating(rule: Rule) -> Iterator[None]:
+    """Put a learned rule into evaluation mode for a while."""
+    if not isinstance(rule, nn.Module) or not rule.training:
+        yield
+        return
+    rule.eval()
+    try:
+        yield
+    finally:
+        rule.train()
+
+
+def _norm(gradient: tuple[Tensor | None, ...]) -> Tensor:
+    present = [g for g in gradient if g is not None]
+    return norm(present) if present else torch.zeros(())

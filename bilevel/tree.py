@@ -1,0 +1,52 @@
+"""Pytrees of tensors: the follower's answer may be a tensor or any nesting of tuples, lists and dicts of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import optree
+import torch
+from torch import Tensor
+
+Tree: TypeAlias = Any
+"""A tensor, or nested tuples, lists and dicts of tensors."""
+
+
+def leaves(tree: Tree) -> list[Tensor]:
+    """Return the tensors of ``tree``, left to right (``None`` holds no tensor)."""
+    return optree.tree_leaves(tree)
+
+
+def tree_map(function: Callable[..., Any], tree: Tree, *rest: Tree) -> Tree:
+    """Apply ``function`` to each tensor of ``tree`` (and of ``rest``, which have its structure)."""
+    return function(tree, *rest) if isinstance(tree, Tensor) else optree.tree_map(function, tree, *rest)
+
+
+def replace_leaves(tree: Tree, new: list[Tensor]) -> Tree:
+    """Return a tree of the structure of ``tree`` that holds the tensors ``new``."""
+    return new[0] if isinstance(tree, Tensor) else optree.tree_unflatten(optree.tree_structure(tree), new)
+
+
+def detach(tree: Tree) -> Tree:
+    """Return ``tree`` cut from every graph; entries that are not tensors stay as they are."""
+    return tree_map(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) else leaf, tree)
+
+
+def add(tree: Tree, updates: Tree) -> Tree:
+    """Return ``tree + updates`` without changing either; a leaf without an update (``None``) stays as it is."""
+    return tree_map(lambda z, u: z if u is None else z + u, tree, updates)
+
+
+def squared_norm(tree: Tree) -> Tensor:
+    """Return the sum of the squares of all entries, a scalar tensor (0 for an empty tree)."""
+    tensors = leaves(tree)
+    return sum((t.square().sum() for t in tensors[1:]), tensors[0].square().sum()) if tensors else torch.zeros(())
+
+
+def norm(tensors: list[Tensor]) -> Tensor:
+    """Return the Euclidean norm of all entries of ``tensors`` together, a scalar tensor without a graph."""
+    with torch.no_grad():
+        norms: list[Tensor] = list(torch._foreach_norm(tensors))  # noqa: SLF001
+        total: Tensor = torch.linalg.vector_norm(torch.stack(norms))
+        return total
