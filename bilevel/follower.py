@@ -60,7 +60,7 @@ class FreshFollower(Follower):
         """Return the task's start and a new state of the rule."""
         return self._start(batch)
 
-    def standing(self, batch: Any) -> None:  # noqa: ARG002
+    def standing(self, batch: Any) -> None:
         """Return ``None``: before it moves there is no answer to this batch."""
         return
 

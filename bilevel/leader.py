@@ -114,7 +114,7 @@ class OptimizerUpdate(LeaderUpdate):
             )
         return moved
 
-    def update(self, batch: Any, answer: Tree, gradient: Gradient | None) -> None:  # noqa: ARG002
+    def update(self, batch: Any, answer: Tree, gradient: Gradient | None) -> None:
         """Hand the hypergradient to the optimizer and take its step."""
         if gradient is None:
             raise ConfigurationError("OptimizerUpdate needs a gradient; a LeaderUpdate of your own need not.")

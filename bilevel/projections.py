@@ -33,8 +33,8 @@ def linf_ball(z: Float[Tensor, "*shape"], *, center: Float[Tensor, "*shape"], ra
 
 
 def l2_ball(
-    z: Float[Tensor, n *shape], *, center: Float[Tensor, n *shape], radius: float
-) -> Float[Tensor, n *shape]:
+    z: Float[Tensor, "n *shape"], *, center: Float[Tensor, "n *shape"], radius: float
+) -> Float[Tensor, "n *shape"]:
     """Project each row onto ``{z : |z - center|_2 <= radius}``.
 
     ``center + (z - center) · min(1, radius / |z - center|_2)``, the norm taken over all but the first axis.

@@ -104,7 +104,7 @@ def follower_gradient(task: Task[Any, Any], batch: Any, z: Tree) -> tuple[Tensor
     return loss.detach(), replace_leaves(point, filled)
 
 
-def scalar(loss: Tensor, task: Task[Any, Any], method: str) -> Tensor:
+def scalar(loss: object, task: Task[Any, Any], method: str) -> Tensor:
     """Return ``loss`` if it is a scalar tensor; otherwise say which method of the task is at fault."""
     if not isinstance(loss, Tensor) or loss.ndim != 0:
         got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__

@@ -32,7 +32,7 @@ class RuleLoss(abc.ABC):
 class LastAnswer(RuleLoss):
     r"""The follower's loss at the last answer, :math:`q(\theta, z_K(\phi))` (Jiang et al. 2021, Eq. 7)."""
 
-    def addition(self, rollout: Rollout) -> None:  # noqa: ARG002
+    def addition(self, rollout: Rollout) -> None:
         """Return ``None``."""
         return
 

@@ -77,11 +77,11 @@ class Solver(Generic[BatchT]):
         self.play = play or Simultaneous()
         self.rule_loss = rule_loss or LastAnswer()
         self.step_count = 0
-        self.follower = make_follower(task, rule)
         self.leader_update = (
             OptimizerUpdate(leader_optimizer) if isinstance(leader_optimizer, optim.Optimizer) else leader_optimizer
         )
         self._check()
+        self.follower = make_follower(task, rule)
         self._leader = parameters_of(task.leader)
         moved = self.leader_update.parameters(task.leader) if self.leader_update else []
         self._moved = moved if self.leader_update and self.leader_update.uses_gradient else []
@@ -242,12 +242,13 @@ class Solver(Generic[BatchT]):
             raise ConfigurationError(f"task must be a bilevel.Task, got {type(self.task).__name__}.")
         if not (callable(getattr(self.rule, "init", None)) and callable(getattr(self.rule, "update", None))):
             raise ConfigurationError(
-                f"rule must have init and update, as bilevel.rules, bilevel.learned and TorchOpt's functional optimizers "
-                f"(torchopt.adam(...), not torchopt.Adam) have; got {type(self.rule).__name__}."
+                "rule must have init and update, as bilevel.rules, bilevel.learned and TorchOpt's functional "
+                f"optimizers (torchopt.adam(...), not torchopt.Adam) have; got {type(self.rule).__name__}."
             )
         if self.task.leader is not None and self.leader_update is None:
             raise ConfigurationError(
-                "The task has a leader, but nothing moves it: pass leader_optimizer=torch.optim.SGD(...) over its parameters."
+                "The task has a leader, but nothing moves it: pass leader_optimizer=torch.optim.SGD(...) over its "
+                "parameters."
             )
         if self.task.leader is None and self.leader_update is not None:
             raise ConfigurationError("leader_optimizer was given, but the task has no leader.")

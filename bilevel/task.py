@@ -44,7 +44,7 @@ class Task(abc.ABC, Generic[LeaderT, BatchT]):
         A follower that lives on begins here once, at the first step.
         """
 
-    def project(self, batch: BatchT, z: Tree) -> Tree:  # noqa: ARG002
+    def project(self, batch: BatchT, z: Tree) -> Tree:
         """Return the feasible point nearest to ``z``; by default every point is feasible."""
         return z
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bilevel.errors import ConfigurationError
-from bilevel.learned.inputs import Input, Memory
+from bilevel.learned.inputs import Input, Memory, View
 from bilevel.rules.protocol import State
 from bilevel.tree import Tree, leaves
 
@@ -67,13 +67,10 @@ class LearnedRule(nn.Module, abc.ABC):
         self, z: Tensor, gradient: Tensor, memories: tuple[Memory, ...]
     ) -> tuple[list[Tensor], tuple[Memory, ...]]:
         """Return the planes of all inputs, in order, and the next memories."""
-        planes: list[Tensor] = []
-        after: list[Memory] = []
-        for one, memory in zip(self.inputs, memories, strict=True):
-            found, kept = one.read(z, gradient, memory)
-            planes.extend(found)
-            after.append(kept)
-        return planes, tuple(after)
+        views = [View(z, gradient, memory) for memory in memories]
+        pairs = list(zip(self.inputs, views, strict=True))
+        planes = [plane for one, view in pairs for plane in one.read(view)]
+        return planes, tuple(one.remember(view) for one, view in pairs)
 
     def _pairs(self, params: Tree | None, grads: Tree) -> list[tuple[Tensor, Tensor]]:
         """Return each tensor of the iterate with its gradient, after checking that they fit."""

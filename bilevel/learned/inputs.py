@@ -22,8 +22,35 @@ Memory: TypeAlias = Tensor | tuple[()]
 """What an input keeps from one update to the next."""
 
 
+@final
+@dataclass(frozen=True)
+class View:
+    """The situation of one tensor of the follower's answer, when it is about to move.
+
+    Args:
+        z: the iterate.
+        gradient: the gradient of the follower's loss at ``z``.
+        memory: what the input remembers.
+    """
+
+    z: Float[Tensor, "*shape"]
+    gradient: Float[Tensor, "*shape"]
+    memory: Memory = ()
+
+    @property
+    def remembered(self) -> Tensor:
+        """The memory, for an input that keeps a tensor.
+
+        Raises:
+            ConfigurationError: if there is none.
+        """
+        if not isinstance(self.memory, Tensor):
+            raise ConfigurationError("the state does not come from this rule's init: an input lacks its memory")
+        return self.memory
+
+
 class Input(abc.ABC):
-    """A view of the follower's situation, as planes of the iterate's shape."""
+    """A part of the follower's situation, as planes of the iterate's shape."""
 
     sees_gradient: ClassVar[bool] = True
     """Whether the planes depend on the gradient; where no input does, the solver takes none."""
@@ -33,21 +60,17 @@ class Input(abc.ABC):
         """How many planes this input contributes."""
         return 1
 
-    def init(self, z: Float[Tensor, "*shape"]) -> Memory:  # noqa: ARG002 (most inputs remember nothing)
+    def init(self, z: Float[Tensor, "*shape"]) -> Memory:
         """Return the memory of a follower that starts at ``z``; it shares no storage with ``z``."""
         return ()
 
     @abc.abstractmethod
-    def read(
-        self, z: Float[Tensor, "*shape"], gradient: Float[Tensor, "*shape"], memory: Memory
-    ) -> tuple[tuple[Float[Tensor, "*shape"], ...], Memory]:
-        """Return the planes at the iterate ``z`` and the next memory.
+    def read(self, view: View) -> tuple[Float[Tensor, "*shape"], ...]:
+        """Return the planes."""
 
-        Args:
-            z: the iterate.
-            gradient: the gradient of the follower's loss at ``z``.
-            memory: what ``init`` or the last ``read`` returned.
-        """
+    def remember(self, view: View) -> Memory:
+        """Return the memory for the next update; by default it never changes."""
+        return view.memory
 
 
 @final
@@ -63,11 +86,9 @@ class Iterate(Input):
     detach: bool = False
     sees_gradient: ClassVar[bool] = False
 
-    def read(
-        self, z: Float[Tensor, "*shape"], gradient: Float[Tensor, "*shape"], memory: Memory
-    ) -> tuple[tuple[Float[Tensor, "*shape"], ...], Memory]:
+    def read(self, view: View) -> tuple[Float[Tensor, "*shape"], ...]:
         """Return the iterate."""
-        return (z.detach() if self.detach else z,), memory
+        return (view.z.detach() if self.detach else view.z,)
 
 
 @final
@@ -91,11 +112,9 @@ class Direction(Input):
         """As many as the preprocessing gives."""
         return self.preprocess.planes
 
-    def read(
-        self, z: Float[Tensor, "*shape"], gradient: Float[Tensor, "*shape"], memory: Memory
-    ) -> tuple[tuple[Float[Tensor, "*shape"], ...], Memory]:
+    def read(self, view: View) -> tuple[Float[Tensor, "*shape"], ...]:
         """Return the preprocessed direction."""
-        return self.preprocess(-(gradient.detach() if self.detach else gradient)), memory
+        return self.preprocess(-(view.gradient.detach() if self.detach else view.gradient))
 
 
 @final
@@ -118,11 +137,13 @@ class LastDirection(Input):
         """Return zeros: there was no update yet."""
         return torch.zeros_like(z, requires_grad=False)
 
-    def read(
-        self, z: Float[Tensor, "*shape"], gradient: Float[Tensor, "*shape"], memory: Memory
-    ) -> tuple[tuple[Float[Tensor, "*shape"], ...], Memory]:
-        """Return the last direction, preprocessed, and remember this one."""
-        return self.preprocess(_remembered(memory)), -gradient.detach()
+    def read(self, view: View) -> tuple[Float[Tensor, "*shape"], ...]:
+        """Return the last direction, preprocessed."""
+        return self.preprocess(view.remembered)
+
+    def remember(self, view: View) -> Memory:
+        """Return the present direction."""
+        return -view.gradient.detach()
 
 
 @final
@@ -136,11 +157,9 @@ class Start(Input):
         """Return a copy of the start."""
         return z.clone()
 
-    def read(
-        self, z: Float[Tensor, "*shape"], gradient: Float[Tensor, "*shape"], memory: Memory
-    ) -> tuple[tuple[Float[Tensor, "*shape"], ...], Memory]:
+    def read(self, view: View) -> tuple[Float[Tensor, "*shape"], ...]:
         """Return the start."""
-        return (_remembered(memory),), memory
+        return (view.remembered,)
 
 
 @final
@@ -154,11 +173,9 @@ class Displacement(Input):
         """Return a copy of the start."""
         return z.clone()
 
-    def read(
-        self, z: Float[Tensor, "*shape"], gradient: Float[Tensor, "*shape"], memory: Memory
-    ) -> tuple[tuple[Float[Tensor, "*shape"], ...], Memory]:
+    def read(self, view: View) -> tuple[Float[Tensor, "*shape"], ...]:
         """Return the iterate minus the start."""
-        return (z - _remembered(memory),), memory
+        return (view.z - view.remembered,)
 
 
 @final
@@ -180,11 +197,9 @@ class Noise(Input):
         if not (math.isfinite(self.std) and self.std > 0):
             raise ConfigurationError(f"Noise's std is {self.std}; it must be positive and finite")
 
-    def read(
-        self, z: Float[Tensor, "*shape"], gradient: Float[Tensor, "*shape"], memory: Memory
-    ) -> tuple[tuple[Float[Tensor, "*shape"], ...], Memory]:
+    def read(self, view: View) -> tuple[Float[Tensor, "*shape"], ...]:
         """Return the noise."""
-        return (self.std * torch.randn_like(z, requires_grad=False),), memory
+        return (self.std * torch.randn_like(view.z, requires_grad=False),)
 
 
 NAIVE: tuple[Input, ...] = (Iterate(),)
@@ -195,10 +210,3 @@ GRAD: tuple[Input, ...] = (Iterate(), Direction(BatchMax()))
 
 GRAD_ONLY: tuple[Input, ...] = (Direction(BatchMax()),)
 """The grad-only attacker's inputs: the gradient alone (Jiang et al. 2021, scaled as in their code)."""
-
-
-def _remembered(memory: Memory) -> Tensor:
-    """Return the memory as a tensor."""
-    if not isinstance(memory, Tensor):
-        raise ConfigurationError("the state does not come from this rule's init: an input lacks its memory")
-    return memory

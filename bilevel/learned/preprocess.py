@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bilevel.errors import ConfigurationError
+from bilevel.rules.sign import visible_sign
 
 
 class Preprocess(abc.ABC):
@@ -81,7 +82,7 @@ class Sign(Preprocess):
 
     def __call__(self, g: Float[Tensor, "*shape"]) -> tuple[Float[Tensor, "*shape"], ...]:
         """Return the signs; 0 for 0."""
-        return (torch.sign(g),)
+        return (visible_sign(g),)
 
 
 @final

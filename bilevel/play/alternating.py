@@ -65,9 +65,9 @@ class FollowerFirst(Play):
     .. math:: z_{t+1} = \Pi(z_t + g_\phi(z_t, \nabla_z q(\theta_t, z_t))), \qquad
               \theta_{t+1} = \theta_t - \alpha \nabla_\theta \ell(\theta_t, z_{t+1})
 
-    With a follower that starts anew on each batch, φ moves first; the leader then sees a new answer, made by φ_{t+1}, or
-    with ``same_answer=True`` the one on which φ was trained (Jiang et al. 2021, Algorithm 4), which saves making it
-    twice.
+    With a follower that starts anew on each batch, φ moves first; the leader then sees a new answer, made by φ_{t+1},
+    or with ``same_answer=True`` the one on which φ was trained (Jiang et al. 2021, Algorithm 4), which saves making it
+    twice. The latter moves both players exactly as `Simultaneous` does.
 
     Args:
         follower_updates: how many times the follower moves a step, at least 1.

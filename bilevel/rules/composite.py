@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Sequence
+from typing import cast
 
 from torch import nn
 
@@ -42,8 +43,9 @@ class Composite(nn.Module, abc.ABC):
     def rules(self) -> tuple[Rule, ...]:
         """The rules in the order in which they were given."""
         count = len(self._learned) + len(self._written)
-        found = (self._written[i] if i in self._written else self._learned[str(i)] for i in range(count))
-        return tuple(rule for rule in found if isinstance(rule, Rule))
+        return tuple(
+            self._written[i] if i in self._written else cast("Rule", self._learned[str(i)]) for i in range(count)
+        )
 
     @property
     def sees_gradient(self) -> bool:

@@ -7,10 +7,17 @@ from dataclasses import dataclass
 from typing import final
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from bilevel.errors import ConfigurationError
 from bilevel.rules.protocol import State
 from bilevel.tree import Tree, tree_map
+
+
+def visible_sign(g: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Return the sign of each entry, with NaN for NaN, where ``torch.sign`` has a silent 0."""
+    return torch.where(g.isnan(), g, torch.sign(g))
 
 
 @final
@@ -43,7 +50,7 @@ class SignGradient:
         if not (math.isfinite(self.step) and self.step > 0):
             raise ConfigurationError(f"SignGradient's step is {self.step}; it must be positive and finite")
 
-    def init(self, params: Tree) -> State:  # noqa: ARG002 (the protocol's argument)
+    def init(self, params: Tree) -> State:
         """Return the empty state: each step forgets the one before."""
         return ()
 
@@ -52,8 +59,8 @@ class SignGradient:
         grads: Tree,
         state: State,
         *,
-        params: Tree | None = None,  # noqa: ARG002
-        inplace: bool = False,  # noqa: ARG002
+        params: Tree | None = None,
+        inplace: bool = False,
     ) -> tuple[Tree, State]:
         """Return ``-step * sign(grads)`` and the empty state."""
-        return tree_map(lambda g: -self.step * torch.sign(g), grads), state
+        return tree_map(lambda g: -self.step * visible_sign(g), grads), state

@@ -44,7 +44,7 @@ class Sum(Composite):
         state: State,
         *,
         params: Tree | None = None,
-        inplace: bool = False,  # noqa: ARG002 (a member that overwrote grads would mislead the next)
+        inplace: bool = False,
     ) -> tuple[Tree, State]:
         """Return the sum of the rules' updates and the tuple of their next states."""
         answers = [

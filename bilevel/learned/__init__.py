@@ -1,0 +1,61 @@
+"""Learned update rules, and the parts to build them from.
+
+A rule combines what it sees (inputs, each with a preprocessing of its own) with a network.
+"""
+
+from bilevel.learned.base import LearnedRule
+from bilevel.learned.block import ResidualBlock
+from bilevel.learned.convolutional import Convolutional
+from bilevel.learned.grouped import Grouped
+from bilevel.learned.inputs import (
+    GRAD,
+    GRAD_ONLY,
+    NAIVE,
+    Direction,
+    Displacement,
+    Input,
+    Iterate,
+    LastDirection,
+    Memory,
+    Noise,
+    Start,
+    View,
+)
+from bilevel.learned.lstm import LSTM
+from bilevel.learned.mlp import MLP
+from bilevel.learned.preprocess import BatchMax, LogSign, Preprocess, Raw, SampleRMS, Sign
+from bilevel.learned.skip import SkipToLast
+from bilevel.learned.slim import Slim
+from bilevel.learned.small import Small
+from bilevel.learned.wide import Wide
+
+__all__ = [
+    "GRAD",
+    "GRAD_ONLY",
+    "LSTM",
+    "MLP",
+    "NAIVE",
+    "BatchMax",
+    "Convolutional",
+    "Direction",
+    "Displacement",
+    "Grouped",
+    "Input",
+    "Iterate",
+    "LastDirection",
+    "LearnedRule",
+    "LogSign",
+    "Memory",
+    "Noise",
+    "Preprocess",
+    "Raw",
+    "ResidualBlock",
+    "SampleRMS",
+    "Sign",
+    "SkipToLast",
+    "Slim",
+    "Small",
+    "Start",
+    "View",
+    "Wide",
+]

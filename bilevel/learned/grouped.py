@@ -1,0 +1,100 @@
+"""Different rules for different parts of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import final
+
+import optree
+from torch import Tensor
+
+from bilevel.errors import ConfigurationError
+from bilevel.rules.composite import Composite
+from bilevel.rules.protocol import Rule, State
+from bilevel.tree import Tree, leaves, replace_leaves
+
+
+@final
+class Grouped(Composite):
+    """Send each tensor of a tree to the rule of the first pattern that its name matches.
+
+    A name is the path of the tensor in the tree, with dots between: "conv1.weight" both in a dict with that key
+    and in nested dicts. Each rule sees a flat dict of its tensors, by name.
+
+    Args:
+        rules: a rule for each pattern, in the shell's notation ("conv*", "*.bias", "*").
+
+    Raises:
+        ConfigurationError: if there is no pattern, or a value is no rule.
+
+    Source: Serban et al. 2020 use one meta-optimizer for convolutions and another for linear layers.
+
+    Example:
+        >>> rule = Grouped({"conv*": LSTM(), "*": LSTM()})
+        >>> z = {"conv1.weight": torch.rand(2, 1, 3, 3), "fc.bias": torch.rand(4)}
+        >>> sorted(rule.init(z))
+        ['*', 'conv*']
+    """
+
+    def __init__(self, rules: Mapping[str, Rule]) -> None:
+        super().__init__(tuple(rules.values()))
+        self.patterns = tuple(rules)
+
+    def init(self, params: Tree) -> State:
+        """Return a dict with the state of each pattern's rule.
+
+        Raises:
+            ConfigurationError: if a tensor matches no pattern, or a pattern gets no tensor.
+        """
+        groups = self._groups(params)
+        return {pattern: rule.init(groups[pattern]) for pattern, rule in zip(self.patterns, self.rules, strict=True)}
+
+    def update(
+        self,
+        grads: Tree,
+        state: State,
+        *,
+        params: Tree | None = None,
+        inplace: bool = False,
+    ) -> tuple[Tree, State]:
+        """Return each tensor's update by its rule, and the next states by pattern.
+
+        Raises:
+            ConfigurationError: if a tensor matches no pattern, or a pattern gets no tensor.
+        """
+        gradients = self._groups(grads)
+        iterates = {} if params is None else self._groups(params)
+        updates: dict[str, Tensor] = {}
+        after: dict[str, State] = {}
+        for pattern, rule in zip(self.patterns, self.rules, strict=True):
+            mine, after[pattern] = rule.update(
+                gradients[pattern], state[pattern], params=iterates.get(pattern), inplace=False
+            )
+            updates |= mine
+        return replace_leaves(grads, [updates[name] for name in _names(grads)]), after
+
+    def _groups(self, tree: Tree) -> dict[str, dict[str, Tensor]]:
+        """Return the tensors by pattern and name."""
+        groups: dict[str, dict[str, Tensor]] = {pattern: {} for pattern in self.patterns}
+        names = _names(tree)
+        for name, leaf in zip(names, leaves(tree), strict=True):
+            first = next((pattern for pattern in self.patterns if fnmatchcase(name, pattern)), None)
+            if first is None:
+                raise ConfigurationError(
+                    f"Grouped has no rule for {name!r}: its patterns are {list(self.patterns)}; "
+                    'add one, or "*" at the end for all the rest'
+                )
+            groups[first][name] = leaf
+        for pattern, group in groups.items():
+            if not group:
+                raise ConfigurationError(
+                    f"Grouped's pattern {pattern!r} gets no tensor: the names are {names}, "
+                    "and the first pattern that matches a name takes it"
+                )
+        return groups
+
+
+def _names(tree: Tree) -> list[str]:
+    """Return the name of each tensor of ``tree``, in the order of its leaves."""
+    return [".".join(map(str, path)) for path in optree.tree_paths(tree)]

@@ -1,0 +1,113 @@
+"""The coordinate-wise recurrent rule: an optimizer for any number of parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from bilevel.errors import ConfigurationError
+from bilevel.learned.base import LearnedRule
+from bilevel.learned.flat import unflatten
+from bilevel.learned.inputs import Direction, Input
+from bilevel.learned.preprocess import LogSign
+from bilevel.rules.protocol import State
+from bilevel.tree import Tree, leaves, replace_leaves
+
+
+@final
+class LSTM(LearnedRule):
+    r"""Let one small LSTM, shared by all coordinates, keep a state a coordinate and write its update.
+
+    $$(o_i, s_i) \leftarrow \mathrm{LSTM}_\phi(\text{inputs}_i, s_i), \qquad u_i = a \, (w^\top o_i + b)$$
+
+    All coordinates of all tensors go through the cells in one batch. A state carries the graph of the updates
+    before it, for back-propagation through time; whoever ends a window detaches it.
+
+    Args:
+        hidden: units of a layer.
+        layers: how many layers.
+        inputs: what each coordinate sees. An input that scales by the sample (`SampleRMS`) or the batch
+            (`BatchMax`) is computed tensor by tensor.
+        scale: the factor $a$ of the output. The papers' equations have none (Serban et al. take the LSTM's
+            output itself as the update, Eq. 3); the public code of both sources uses 0.01, which keeps a
+            rule without training from running away, and so does the default.
+
+    Raises:
+        ConfigurationError: if ``hidden`` or ``layers`` is not positive, or ``scale`` is 0 or not finite.
+
+    Source: Andrychowicz et al. 2016; Serban et al. 2020, Eq. 3-5 (two layers of 20, LogSign with p = 10).
+
+    Example:
+        >>> rule = LSTM()
+        >>> z = {"weight": torch.rand(3, 2), "bias": torch.rand(3)}
+        >>> rule.update(z, rule.init(z), params=z)[0]["bias"].shape
+        torch.Size([3])
+    """
+
+    def __init__(
+        self,
+        hidden: int = 20,
+        layers: int = 2,
+        *,
+        inputs: Sequence[Input] = (Direction(LogSign(10.0)),),
+        scale: float = 0.01,
+    ) -> None:
+        super().__init__(inputs)
+        if hidden < 1 or layers < 1:
+            raise ConfigurationError(f"LSTM got hidden={hidden} and layers={layers}; both must be at least 1")
+        if not math.isfinite(scale) or scale == 0:
+            raise ConfigurationError(f"LSTM's scale is {scale}; it must be finite and not 0")
+        self.hidden = hidden
+        self.scale = scale
+        # Cells rather than nn.LSTM on sequences of length 1: they take less time forward and backward together,
+        # and can be differentiated twice on every device.
+        self.cells = nn.ModuleList(nn.LSTMCell(hidden if i else self.planes, hidden) for i in range(layers))
+        self.output = nn.Linear(hidden, 1)
+
+    def init(self, params: Tree) -> State:
+        """Return the memories of the inputs, one tuple a tensor, and zeros for each layer's state."""
+        tensors = leaves(params)
+        if not tensors:
+            raise ConfigurationError("LSTM got a z without tensors")
+        zeros = tensors[0].new_zeros((sum(z.numel() for z in tensors), self.hidden))
+        return {
+            "inputs": tuple(self._remember(z) for z in tensors),
+            "cells": tuple((zeros.clone(), zeros.clone()) for _ in self.cells),
+        }
+
+    def update(
+        self,
+        grads: Tree,
+        state: State,
+        *,
+        params: Tree | None = None,
+        inplace: bool = False,
+    ) -> tuple[Tree, State]:
+        """Return the updates and the next state.
+
+        Raises:
+            ConfigurationError: if ``params`` is missing, or the state belongs to another number of coordinates.
+        """
+        pairs = self._pairs(params, grads)
+        seen: list[Tensor] = []
+        after: list[State] = []
+        for (z, gradient), memories in zip(pairs, state["inputs"], strict=True):
+            planes, kept = self._read(z, gradient, memories)
+            seen.append(torch.stack([plane.reshape(-1) for plane in planes], dim=-1))
+            after.append(kept)
+        out = torch.cat(seen)
+        if len(out) != len(state["cells"][0][0]):
+            raise ConfigurationError(
+                f"LSTM got {len(out)} coordinates and a state of {len(state['cells'][0][0])}: "
+                "call init for a z of another shape"
+            )
+        cells: list[tuple[Tensor, Tensor]] = []
+        for cell, before in zip(self.cells, state["cells"], strict=True):
+            cells.append(cell(out, before))
+            out = cells[-1][0]
+        updates = unflatten(self.scale * self.output(out).reshape(-1), [z for z, _ in pairs])
+        return replace_leaves(grads, updates), {"inputs": tuple(after), "cells": tuple(cells)}

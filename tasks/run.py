@@ -1,0 +1,304 @@
+"""A run is a folder: what was asked for, how it went, and what came out."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from bilevel.errors import BilevelError, ConfigurationError
+
+CONFIG, RESULTS, CURVES = "config.yaml", "results.json", "curves.json"
+# What overwriting a run removes. Anything else in the folder is not the run's, so it stays.
+_CONTENTS = (
+    CONFIG, RESULTS, CURVES, f"{RESULTS}.damaged", f"{CURVES}.damaged", "metrics.csv", "checkpoints", "figures", "parts",
+    "tensorboard", "report.html", "report.md", "report_files",
+)  # fmt: skip
+_RESULT_IDENTITY = ("task", "method", "data", "attack", "seed", "split", "norm", "eps")
+_CURVE_IDENTITY = ("task", "method", "data", "attack", "seed", "split", "curve", "x")
+
+
+class RunError(BilevelError):
+    """A run folder could not be made, written or read."""
+
+
+@final
+@dataclass(frozen=True)
+class Run:
+    """A run folder: made by `create`, found again by `open`.
+
+    Every file is written beside its place and then moved there, so that a reader finds the old content or the
+    new one, never half of it. Two processes should not append to one run at the same time.
+
+    Attributes:
+        path: the folder.
+        config: what the run was asked to do, enough to do it again.
+    """
+
+    path: Path
+    config: dict[str, Any]
+
+    @classmethod
+    def create(cls, path: str | Path, config: Mapping[str, Any], *, overwrite: bool = False) -> Run:
+        """Make a new run folder and write its configuration.
+
+        Args:
+            path: the folder; it must not exist, or be empty.
+            config: plain values (numbers, texts, lists, mappings; tuples and paths become lists and texts).
+            overwrite: whether a *run* that is already there is removed first. A folder that is not a run is
+                never overwritten.
+
+        Raises:
+            ConfigurationError: if the folder is taken, or a value cannot be written.
+            RunError: if the folder cannot be written.
+        """
+        path = Path(path)
+        plain = {str(key): _plain(value, str(key)) for key, value in config.items()}
+        _require_free(path, overwrite=overwrite)
+        try:
+            if (path / CONFIG).exists():
+                _clear(path)
+            for folder in (path, path / "checkpoints", path / "figures"):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot make the run folder {path}: {_reason(error)}") from error
+        write_atomically(path / CONFIG, _yaml().safe_dump(plain, sort_keys=False, allow_unicode=True))
+        return cls(path, plain)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """Find the run in a folder.
+
+        Raises:
+            RunError: if there is no such folder, it is not a run, or its configuration cannot be read.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            what = "is a file, not a run folder" if path.exists() else "does not exist"
+            raise RunError(f"{path} {what}; name the folder of a run, one that holds a {CONFIG}")
+        if not (path / CONFIG).is_file():
+            within = sorted(child.parent.name for child in path.glob(f"*/{CONFIG}"))
+            hint = f"; it contains the runs {', '.join(within[:8])}: name one of them" if within else ""
+            raise RunError(f"{path} is not a run: it holds no {CONFIG}{hint}")
+        yaml = _yaml()
+        try:
+            config = yaml.safe_load((path / CONFIG).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise RunError(
+                f"{path / CONFIG} cannot be read: {_reason(error)}; mend the file, or start the run anew"
+            ) from error
+        if not isinstance(config, dict):
+            raise RunError(f"{path / CONFIG} holds no settings ('name: value' lines); mend the file, or start anew")
+        return cls(path, config)
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.resolve().name
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def metrics(self) -> Path:
+        """The table of the training: a row a step or an epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def figures(self) -> Path:
+        """The folder of the pictures; a report shows every PNG in it."""
+        return self.path / "figures"
+
+    def part(self, name: str) -> Path:
+        """Return the folder of one training of a run that holds several; it is made if it is not there.
+
+        Raises:
+            ConfigurationError: if the name is not one folder's name.
+            RunError: if the folder cannot be made.
+        """
+        if not name or name in {".", ".."} or Path(name).name != name:
+            raise ConfigurationError(f"{name!r} cannot name a part of a run: it must be one folder's name")
+        folder = self.path / "parts" / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot make the folder {folder}: {_reason(error)}") from error
+        return folder
+
+    def append_results(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Add flat records to ``results.json``; one replaces an older one of the same identity.
+
+        The identity is (task, method, data, attack, seed, split, norm, eps); a field that a record lacks is ``None``.
+
+        Raises:
+            ConfigurationError: if a record is not flat, or a number in it is not finite.
+            RunError: if the file cannot be written.
+        """
+        self._append(RESULTS, records, _RESULT_IDENTITY)
+
+    def results(self) -> list[dict[str, Any]]:
+        """Return the records of ``results.json``; none if there is no such file yet.
+
+        Raises:
+            RunError: if the file is damaged. It is then kept aside as ``results.json.damaged``.
+        """
+        return self._read(RESULTS)
+
+    def append_curves(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Add flat records to ``curves.json``; one replaces an older one of the same identity.
+
+        The identity is (task, method, data, attack, seed, split, curve, x).
+
+        Raises:
+            ConfigurationError: if a record is not flat, or a number in it is not finite.
+            RunError: if the file cannot be written.
+        """
+        self._append(CURVES, records, _CURVE_IDENTITY)
+
+    def curves(self) -> list[dict[str, Any]]:
+        """Return the records of ``curves.json``; none if there is no such file yet.
+
+        Raises:
+            RunError: if the file is damaged. It is then kept aside as ``curves.json.damaged``.
+        """
+        return self._read(CURVES)
+
+    def _append(self, name: str, records: Iterable[Mapping[str, Any]], identity: tuple[str, ...]) -> None:
+        new = [_flat(record, name) for record in records]
+        try:
+            old = self._read(name)
+        except RunError as error:  # the new records are in hand, and making them took long: they are kept
+            warnings.warn(str(error), stacklevel=3)
+            old = []
+        merged = {tuple(record.get(field) for field in identity): record for record in [*old, *new]}
+        lines = ",\n".join(json.dumps(record, ensure_ascii=False, allow_nan=False) for record in merged.values())
+        write_atomically(self.path / name, f"[\n{lines}\n]\n")
+
+    def _read(self, name: str) -> list[dict[str, Any]]:
+        path = self.path / name
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise RunError(f"{path} cannot be read: {_reason(error)}") from error
+        except ValueError as error:
+            raise _damaged(path, str(error)) from error
+        if not isinstance(content, list) or not all(isinstance(record, dict) for record in content):
+            raise _damaged(path, "it is not a list of records")
+        return content
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file beside its place, make sure that it is on the disk, and move it there.
+
+    Raises:
+        RunError: if it cannot be written, for example on a full disk. What was there before is untouched.
+    """
+    raw = content.encode() if isinstance(content, str) else content
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        # A temporary file is made private; the user's own mask decides who may read a result.
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise RunError(f"cannot write {path}: {_reason(error)}; nothing that was there before is lost") from error
+
+
+def _require_free(path: Path, *, overwrite: bool) -> None:
+    if path.is_file():
+        raise ConfigurationError(f"{path} is a file; choose another name for the run's folder")
+    if not path.is_dir() or not any(path.iterdir()):
+        return
+    if not (path / CONFIG).exists():
+        raise ConfigurationError(
+            f"{path} exists and is not a run (it holds no {CONFIG}), so it is never overwritten; choose another name"
+        )
+    if not overwrite:
+        raise ConfigurationError(
+            f"{path} is a run already and is not overwritten unasked. Go on with it: `bilevel resume {path}`; "
+            "start it anew: `--overwrite`; or choose another name"
+        )
+
+
+def _clear(path: Path) -> None:
+    # The configuration goes last: as long as anything of the run is left, the folder is known as a run.
+    for name in reversed(_CONTENTS):
+        place = path / name
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
+
+
+def _damaged(path: Path, why: str) -> RunError:
+    aside = path.with_name(f"{path.name}.damaged")
+    try:
+        path.replace(aside)
+        kept = f"it is kept as {aside.name}"
+    except OSError:
+        kept = "it is left as it is"
+    return RunError(f"{path} is damaged ({why}); {kept}. `bilevel evaluate {path.parent}` makes a new one")
+
+
+def _plain(value: Any, name: str) -> Any:
+    """Return ``value`` in the types that YAML's safe writer knows."""
+    if value is None or type(value) in {bool, int, float, str}:
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, f"{name}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, name) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    raise ConfigurationError(
+        f"the setting {name} is a {type(value).__name__}, which {CONFIG} cannot hold; use numbers, texts, lists, mappings"
+    )
+
+
+def _flat(record: Mapping[str, Any], name: str) -> dict[str, Any]:
+    for field, value in record.items():
+        if value is not None and type(value) not in {bool, int, float, str}:
+            raise ConfigurationError(
+                f"a record for {name} has {field} = {value!r} ({type(value).__name__}); "
+                "a record's fields are numbers, texts or None"
+            )
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigurationError(
+                f"a record for {name} has {field} = {value}, which is no result; leave the field out, or make it None"
+            )
+    return dict(record)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return " ".join(str(error).split())
+
+
+def _yaml() -> Any:
+    try:
+        import yaml
+    except ModuleNotFoundError as error:
+        raise RunError(
+            "run folders need pyyaml, a part of the extra 'vision': pip install 'bilevel[vision]'"
+        ) from error
+    return yaml

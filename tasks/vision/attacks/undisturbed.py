@@ -1,0 +1,47 @@
+"""Work with modules in evaluation mode that leaves no trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from bilevel.leader import frozen
+
+
+@contextmanager
+def undisturbed(*modules: nn.Module, device: torch.device, seed: int) -> Iterator[None]:
+    """Within the context ``modules`` evaluate, ask for no gradient, and random numbers come from ``seed``.
+
+    On leaving, by an error too, each submodule has the mode and each parameter the ``requires_grad`` that it had, and
+    PyTorch's random numbers go on where they were.
+
+    Args:
+        modules: the modules, for example a classifier and a learned attacker.
+        device: where the work is done; its random numbers and those of the CPU are kept apart.
+        seed: the seed of the random numbers within.
+    """
+    modes = [(part, part.training) for module in modules for part in module.modules()]
+    parameters = [p for module in modules for p in module.parameters()]
+    accelerators = [] if device.type == "cpu" else [_index(device)]
+    with torch.random.fork_rng(accelerators, device_type="cuda" if device.type == "cpu" else device.type):
+        # torch.manual_seed would also seed accelerators that nobody kept.
+        torch.default_generator.manual_seed(seed)
+        if accelerators:
+            with torch.device(device):
+                torch.get_device_module(device.type).manual_seed(seed)
+        try:
+            with frozen(parameters):
+                for module in modules:
+                    module.eval()
+                yield
+        finally:
+            # Not by train(): a module may override it, and submodules may differ in their modes.
+            for part, mode in modes:
+                part.training = mode
+
+
+def _index(device: torch.device) -> int:
+    return device.index if device.index is not None else torch.get_device_module(device.type).current_device()
