@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import math
-import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from bilevel.errors import BilevelError, ConfigurationError
+from bilevel.errors import ConfigurationError
+from tasks.run_files import RunError, flat, plain, read_config, read_records, reason, write_config, write_records
+
+__all__ = ["Run", "RunError"]
 
 CONFIG, RESULTS, CURVES = "config.yaml", "results.json", "curves.json"
 # What overwriting a run removes. Anything else in the folder is not the run's, so it stays.
 _CONTENTS = (
-    CONFIG, RESULTS, CURVES, f"{RESULTS}.damaged", f"{CURVES}.damaged", "metrics.csv", "checkpoints", "figures", "parts",
-    "tensorboard", "report.html", "report.md", "report_files",
+    CONFIG, RESULTS, CURVES, f"{RESULTS}.damaged", f"{CURVES}.damaged", "metrics.csv", "checkpoints", "figures",
+    "parts", "tensorboard", "report.html", "report.md", "report_files",
 )  # fmt: skip
 _RESULT_IDENTITY = ("task", "method", "data", "attack", "seed", "split", "norm", "eps")
 _CURVE_IDENTITY = ("task", "method", "data", "attack", "seed", "split", "curve", "x")
-
-
-class RunError(BilevelError):
-    """A run folder could not be made, written or read."""
 
 
 @final
@@ -60,7 +55,7 @@ class Run:
             RunError: if the folder cannot be written.
         """
         path = Path(path)
-        plain = {str(key): _plain(value, str(key)) for key, value in config.items()}
+        settings = plain(config, "")
         _require_free(path, overwrite=overwrite)
         try:
             if (path / CONFIG).exists():
@@ -68,9 +63,9 @@ class Run:
             for folder in (path, path / "checkpoints", path / "figures"):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunError(f"cannot make the run folder {path}: {_reason(error)}") from error
-        write_atomically(path / CONFIG, _yaml().safe_dump(plain, sort_keys=False, allow_unicode=True))
-        return cls(path, plain)
+            raise RunError(f"cannot make the run folder {path}: {reason(error)}") from error
+        write_config(path / CONFIG, settings)
+        return cls(path, settings)
 
     @classmethod
     def open(cls, path: str | Path) -> Run:
@@ -87,16 +82,7 @@ class Run:
             within = sorted(child.parent.name for child in path.glob(f"*/{CONFIG}"))
             hint = f"; it contains the runs {', '.join(within[:8])}: name one of them" if within else ""
             raise RunError(f"{path} is not a run: it holds no {CONFIG}{hint}")
-        yaml = _yaml()
-        try:
-            config = yaml.safe_load((path / CONFIG).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise RunError(
-                f"{path / CONFIG} cannot be read: {_reason(error)}; mend the file, or start the run anew"
-            ) from error
-        if not isinstance(config, dict):
-            raise RunError(f"{path / CONFIG} holds no settings ('name: value' lines); mend the file, or start anew")
-        return cls(path, config)
+        return cls(path, read_config(path / CONFIG))
 
     @property
     def name(self) -> str:
@@ -131,7 +117,7 @@ class Run:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunError(f"cannot make the folder {folder}: {_reason(error)}") from error
+            raise RunError(f"cannot make the folder {folder}: {reason(error)}") from error
         return folder
 
     def append_results(self, records: Iterable[Mapping[str, Any]]) -> None:
@@ -151,7 +137,7 @@ class Run:
         Raises:
             RunError: if the file is damaged. It is then kept aside as ``results.json.damaged``.
         """
-        return self._read(RESULTS)
+        return read_records(self.path / RESULTS)
 
     def append_curves(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Add flat records to ``curves.json``; one replaces an older one of the same identity.
@@ -170,57 +156,17 @@ class Run:
         Raises:
             RunError: if the file is damaged. It is then kept aside as ``curves.json.damaged``.
         """
-        return self._read(CURVES)
+        return read_records(self.path / CURVES)
 
     def _append(self, name: str, records: Iterable[Mapping[str, Any]], identity: tuple[str, ...]) -> None:
-        new = [_flat(record, name) for record in records]
+        new = [flat(record, name) for record in records]
         try:
-            old = self._read(name)
-        except RunError as error:  # the new records are in hand, and making them took long: they are kept
+            old = read_records(self.path / name)
+        except RunError as error:  # the new records are in hand and took long to make: they are kept
             warnings.warn(str(error), stacklevel=3)
             old = []
         merged = {tuple(record.get(field) for field in identity): record for record in [*old, *new]}
-        lines = ",\n".join(json.dumps(record, ensure_ascii=False, allow_nan=False) for record in merged.values())
-        write_atomically(self.path / name, f"[\n{lines}\n]\n")
-
-    def _read(self, name: str) -> list[dict[str, Any]]:
-        path = self.path / name
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise RunError(f"{path} cannot be read: {_reason(error)}") from error
-        except ValueError as error:
-            raise _damaged(path, str(error)) from error
-        if not isinstance(content, list) or not all(isinstance(record, dict) for record in content):
-            raise _damaged(path, "it is not a list of records")
-        return content
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file beside its place, make sure that it is on the disk, and move it there.
-
-    Raises:
-        RunError: if it cannot be written, for example on a full disk. What was there before is untouched.
-    """
-    raw = content.encode() if isinstance(content, str) else content
-    temporary: str | None = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        # A temporary file is made private; the user's own mask decides who may read a result.
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise RunError(f"cannot write {path}: {_reason(error)}; nothing that was there before is lost") from error
+        write_records(self.path / name, list(merged.values()))
 
 
 def _require_free(path: Path, *, overwrite: bool) -> None:
@@ -247,58 +193,3 @@ def _clear(path: Path) -> None:
             shutil.rmtree(place)
         else:
             place.unlink(missing_ok=True)
-
-
-def _damaged(path: Path, why: str) -> RunError:
-    aside = path.with_name(f"{path.name}.damaged")
-    try:
-        path.replace(aside)
-        kept = f"it is kept as {aside.name}"
-    except OSError:
-        kept = "it is left as it is"
-    return RunError(f"{path} is damaged ({why}); {kept}. `bilevel evaluate {path.parent}` makes a new one")
-
-
-def _plain(value: Any, name: str) -> Any:
-    """Return ``value`` in the types that YAML's safe writer knows."""
-    if value is None or type(value) in {bool, int, float, str}:
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item, f"{name}.{key}") for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item, name) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    raise ConfigurationError(
-        f"the setting {name} is a {type(value).__name__}, which {CONFIG} cannot hold; use numbers, texts, lists, mappings"
-    )
-
-
-def _flat(record: Mapping[str, Any], name: str) -> dict[str, Any]:
-    for field, value in record.items():
-        if value is not None and type(value) not in {bool, int, float, str}:
-            raise ConfigurationError(
-                f"a record for {name} has {field} = {value!r} ({type(value).__name__}); "
-                "a record's fields are numbers, texts or None"
-            )
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ConfigurationError(
-                f"a record for {name} has {field} = {value}, which is no result; leave the field out, or make it None"
-            )
-    return dict(record)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return " ".join(str(error).split())
-
-
-def _yaml() -> Any:
-    try:
-        import yaml
-    except ModuleNotFoundError as error:
-        raise RunError(
-            "run folders need pyyaml, a part of the extra 'vision': pip install 'bilevel[vision]'"
-        ) from error
-    return yaml

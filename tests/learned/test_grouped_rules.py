@@ -17,7 +17,10 @@ def ones(tree: dict) -> dict:
 
 
 def test_each_tensor_goes_to_the_first_pattern_that_matches(z: dict) -> None:
-    rule = learned.Grouped({"*.bias": SignGradient(1.0), "conv*": SignGradient(2.0), "*": torchopt.sgd(3.0)})
+    # The order of the patterns is not the order of the tensors, which dicts hold by name.
+    rule = learned.Grouped(
+        {"fc*": torchopt.sgd(3.0), "*.bias": SignGradient(1.0), "conv*": SignGradient(2.0)},
+    )
     updates, _ = rule.update(ones(z), rule.init(z), params=z)
     assert {name: leaf.unique().item() for name, leaf in updates.items()} == {
         "conv1.bias": -1.0,

@@ -25,13 +25,11 @@ def undisturbed(*modules: nn.Module, device: torch.device, seed: int) -> Iterato
     """
     modes = [(part, part.training) for module in modules for part in module.modules()]
     parameters = [p for module in modules for p in module.parameters()]
-    accelerators = [] if device.type == "cpu" else [_index(device)]
-    with torch.random.fork_rng(accelerators, device_type="cuda" if device.type == "cpu" else device.type):
-        # torch.manual_seed would also seed accelerators that nobody kept.
-        torch.default_generator.manual_seed(seed)
-        if accelerators:
-            with torch.device(device):
-                torch.get_device_module(device.type).manual_seed(seed)
+    devices = [_index(device)] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        # Not torch.manual_seed: it would seed all GPUs, and only one is kept apart.
+        for generator in (torch.default_generator, *(torch.cuda.default_generators[i] for i in devices)):
+            generator.manual_seed(seed)
         try:
             with frozen(parameters):
                 for module in modules:
@@ -44,4 +42,4 @@ def undisturbed(*modules: nn.Module, device: torch.device, seed: int) -> Iterato
 
 
 def _index(device: torch.device) -> int:
-    return device.index if device.index is not None else torch.get_device_module(device.type).current_device()
+    return torch.cuda.current_device() if device.index is None else device.index

@@ -1,0 +1,146 @@
+"""The methods of one setting, side by side."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+from tasks.report.estimate import Estimate
+from tasks.report.frontier import Point
+from tasks.report.material import HAND_WRITTEN, LEARNED
+
+Record = dict[str, Any]
+
+
+@final
+@dataclass(frozen=True)
+class Method:
+    """One method of a setting, over its seeds.
+
+    Attributes:
+        name: its name.
+        kind: "learned" or "hand-written".
+        seeds: the seeds it was trained with.
+        clean: its accuracy without an attack; ``None`` if not measured.
+        attacks: its accuracy under each attack, by the attack's name.
+        strongest: each seed's lowest accuracy under any attack, over the seeds that met the most attacks.
+        strongest_attack: the attack of the lowest mean.
+        left_out: the seeds that met fewer attacks, which ``strongest`` leaves out.
+        seconds: the mean training time; ``None`` if not recorded.
+    """
+
+    name: str
+    kind: str
+    seeds: tuple[Any, ...]
+    clean: Estimate | None
+    attacks: dict[str, Estimate]
+    strongest: Estimate
+    strongest_attack: str
+    left_out: tuple[Any, ...]
+    seconds: float | None
+
+    @property
+    def learned(self) -> bool:
+        """Whether an optimizer was learned for it."""
+        return self.kind == LEARNED
+
+    @property
+    def point(self) -> Point | None:
+        """The method as a point of cost and worth; ``None`` without a training time."""
+        if self.seconds is None:
+            return None
+        return Point(self.name, self.seconds, self.strongest.mean, self.strongest.stderr)
+
+
+@final
+@dataclass(frozen=True)
+class Setting:
+    """Methods that may be compared: the same task, data, split, norm and ε.
+
+    Attributes:
+        task: the task's name; this and the next four are ``None`` where the records do not say.
+        data: the data set's name.
+        split: the part of the data.
+        norm: the norm of the ball.
+        eps: its radius.
+        methods: the most robust first.
+        attacks: every attack's name, the one that leaves the lowest mean accuracy first.
+    """
+
+    task: str | None
+    data: str | None
+    split: str | None
+    norm: str | None
+    eps: float | None
+    methods: tuple[Method, ...]
+    attacks: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """The setting in words, for a caption."""
+        size = None if self.eps is None else f"ε = {self.eps:g}" + (f" ({self.norm})" if self.norm else "")
+        parts = (self.task, self.data, f"{self.split} images" if self.split else None, size)
+        return ", ".join(part for part in parts if part) or "all results"
+
+    @property
+    def hand_written(self) -> list[Method]:
+        """The methods without a learned optimizer."""
+        return [method for method in self.methods if method.kind == HAND_WRITTEN]
+
+    @property
+    def learned(self) -> list[Method]:
+        """The methods with one."""
+        return [method for method in self.methods if method.learned]
+
+
+def settings(records: Iterable[Record]) -> list[Setting]:
+    """Sort the records that hold a robust accuracy into settings, the fullest first, tests before other splits."""
+    groups: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
+    for record in records:
+        if record.get("robust") is not None and record.get("attack") is not None:
+            groups[tuple(record.get(field) for field in ("task", "data", "split", "norm", "eps"))].append(record)
+    made = [_setting(key, group) for key, group in groups.items()]
+    return sorted(made, key=lambda setting: (setting.split not in {"test", None}, -len(setting.methods)))
+
+
+def _setting(key: tuple[Any, ...], records: Sequence[Record]) -> Setting:
+    by_method: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        by_method[record["method"]].append(record)
+    methods = sorted((_method(name, group) for name, group in by_method.items()), key=lambda m: -m.strongest.mean)
+    means: dict[str, list[float]] = defaultdict(list)
+    for method in methods:
+        for attack, estimate in method.attacks.items():
+            means[attack].append(estimate.mean)
+    attacks = sorted(means, key=lambda attack: statistics.fmean(means[attack]))
+    return Setting(*key, methods=tuple(methods), attacks=tuple(attacks))
+
+
+def _method(name: str, records: Sequence[Record]) -> Method:
+    seeds = sorted({record.get("seed") for record in records}, key=lambda seed: (str(type(seed)), seed))
+    met = {seed: {r["attack"]: r for r in records if r.get("seed") == seed} for seed in seeds}
+    most = max(len(attacks) for attacks in met.values())
+    complete = [seed for seed in seeds if len(met[seed]) == most]
+    names = dict.fromkeys(record["attack"] for record in records)
+    attacks = {a: _estimate([met[seed][a] for seed in seeds if a in met[seed]], "robust") for a in names}
+    clean = [next((r for r in met[seed].values() if r.get("clean") is not None), None) for seed in seeds]
+    times = [next((r["seconds"] for r in met[seed].values() if r.get("seconds") is not None), None) for seed in seeds]
+    known = [float(seconds) for seconds in times if seconds is not None]
+    return Method(
+        name=name,
+        kind=records[0]["kind"],
+        seeds=tuple(seeds),
+        clean=_estimate([record for record in clean if record], "clean") if any(clean) else None,
+        attacks=attacks,
+        strongest=_estimate([min(met[seed].values(), key=lambda r: r["robust"]) for seed in complete], "robust"),
+        strongest_attack=min(attacks, key=lambda attack: attacks[attack].mean),
+        left_out=tuple(seed for seed in seeds if seed not in complete),
+        seconds=statistics.fmean(known) if known else None,
+    )
+
+
+def _estimate(records: Sequence[Record], field: str) -> Estimate:
+    return Estimate(tuple(float(r[field]) for r in records), tuple(r.get("n") for r in records))

@@ -1,0 +1,1 @@
+"""Image classifiers that withstand perturbed images: adversarial training with hand-written and learned attackers."""

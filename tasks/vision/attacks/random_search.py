@@ -1,0 +1,75 @@
+"""Random search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from bilevel.projections import box
+from tasks.vision.attacks.base import Attack, check_count, check_eps
+from tasks.vision.attacks.predict import predict
+from tasks.vision.attacks.undisturbed import undisturbed
+from tasks.vision.data import ImageBatch
+
+
+@final
+@dataclass(frozen=True)
+class Random(Attack):
+    """Draws perturbations uniformly from the ball and keeps the first that succeeds.
+
+    No gradient is used: where it finds more than PGM does, the gradients are masked (Athalye et al. 2018). A sample that
+    was fooled is drawn for no longer; the others get as many draws at once as keep the pass no larger than the batch.
+
+    Args:
+        eps: the ball's radius, for pixels in [0, 1]; a draw is clipped to [0, 1].
+        draws: how many draws a sample gets at most.
+        seed: of the draws.
+
+    Raises:
+        ConfigurationError: for a radius or a number of draws out of range.
+
+    Source: Jiang et al. 2021, section 4 (10^5 draws a sample; 10^4 in the preprint).
+    """
+
+    eps: float
+    draws: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_eps("Random", self.eps)
+        check_count("Random", "draws", self.draws)
+
+    @property
+    def name(self) -> str:
+        """Such as "Random-1000"."""
+        return f"Random-{self.draws}"
+
+    def describe(self) -> dict[str, str | float | int]:
+        """Return eps, norm, the draws as steps, and the start."""
+        return {"eps": self.eps, "norm": "linf", "steps": self.draws, "start": f"Uniform(radius={self.eps})"}
+
+    def __call__(self, model: nn.Module, batch: ImageBatch) -> Float[Tensor, "n c h w"]:
+        """Return each sample's first draw that is misclassified; its last draw if none is."""
+        with undisturbed(model, device=batch.x.device, seed=self.seed), torch.no_grad():
+            return self._search(model, batch)
+
+    def _search(self, model: nn.Module, batch: ImageBatch) -> Tensor:
+        found = batch.x.clone()
+        standing = torch.arange(len(batch.y), device=batch.x.device)
+        left = self.draws
+        while left and len(standing):
+            x, y = batch.x[standing], batch.y[standing]
+            count = min(left, len(batch.y) // len(standing))
+            noise = torch.empty(count, *x.shape, dtype=x.dtype, device=x.device).uniform_(-self.eps, self.eps)
+            drawn = box(x + noise)
+            fooled = (predict(model, drawn.flatten(0, 1)).view(count, -1) != y).to(torch.uint8)
+            # argmax finds the first success; where there is none, the last draw stands.
+            success, first = fooled.max(0)
+            chosen = torch.where(success.bool(), first, count - 1)
+            found[standing] = drawn[chosen, torch.arange(len(standing), device=x.device)]
+            standing, left = standing[success == 0], left - count
+        return found

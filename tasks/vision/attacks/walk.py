@@ -1,0 +1,44 @@
+"""The path of an iterative attack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor
+
+from bilevel.leader import parameters_of
+from bilevel.rollout import roll_out
+from bilevel.rules.protocol import Rule
+from tasks.vision.attacks.frozen import FrozenClassifier
+from tasks.vision.data import ImageBatch
+
+PIECE = 10
+"""How many iterates are held at a time: a rollout keeps them all, which 100 of large images would not survive."""
+
+
+def walk(
+    task: FrozenClassifier, rule: Rule, batch: ImageBatch, iterations: Sequence[int]
+) -> list[Float[Tensor, "n c h w"]]:
+    """Apply ``rule`` up to the last of ``iterations`` and return the iterates there.
+
+    Args:
+        task: the classifier and the feasible set.
+        rule: the update rule, in evaluation mode if it is learned.
+        batch: the clean images and their labels.
+        iterations: ascending; 0 is the start.
+
+    Returns:
+        One tensor of images an entry of ``iterations``, without a graph.
+    """
+    z = task.start(batch)
+    state = rule.init(z)
+    leader = parameters_of(task.leader)
+    done, seen = 0, []
+    for mark in iterations:
+        while done < mark:
+            steps = min(PIECE, mark - done)
+            rollout = roll_out(task, rule, batch, z, state, steps=steps, leader=leader, track_rule=False)
+            z, state, done = rollout.answer, rollout.state, done + steps
+        seen.append(z)
+    return seen

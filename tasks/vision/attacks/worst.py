@@ -1,0 +1,67 @@
+"""Several attacks as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from bilevel.errors import ConfigurationError
+from tasks.vision.attacks.base import Attack
+from tasks.vision.attacks.predict import predict
+from tasks.vision.attacks.undisturbed import undisturbed
+from tasks.vision.data import ImageBatch
+
+
+@final
+class Worst(Attack):
+    """The worst of several attacks, sample by sample: a sample stands only if it stands against each.
+
+    The attacks take turns; a sample that one has fooled is spared the next. PGM from several seeds is PGM with restarts.
+
+    Args:
+        attacks: the attacks, at least one, all within the same ball.
+
+    Raises:
+        ConfigurationError: if there is none, or their balls differ.
+    """
+
+    def __init__(self, *attacks: Attack) -> None:
+        if not attacks or not all(isinstance(one, Attack) for one in attacks):
+            raise ConfigurationError(
+                f"Worst needs one or more attacks, as in Worst(pgm(0.2, 100), cw(0.2, 100)); got {attacks!r}."
+            )
+        self.attacks: Sequence[Attack] = attacks
+        self._ball = {key: attacks[0].describe().get(key) for key in ("eps", "norm")}
+        for one in attacks[1:]:
+            other = {key: one.describe().get(key) for key in self._ball}
+            if other != self._ball:
+                raise ConfigurationError(
+                    f"Worst: {one.name} attacks within {other}, {attacks[0].name} within {self._ball}; the worst of "
+                    "several attacks needs the same ball for all."
+                )
+
+    @property
+    def name(self) -> str:
+        """Such as "PGM-100 + CW-100"."""
+        return " + ".join(one.name for one in self.attacks)
+
+    def describe(self) -> dict[str, str | float | int]:
+        """Return what the attacks have in common: eps and norm."""
+        return {key: value for key, value in self._ball.items() if value is not None}
+
+    def __call__(self, model: nn.Module, batch: ImageBatch) -> Float[Tensor, "n c h w"]:
+        """Return for each sample the first attack's image that fools the model; the last attack's if none does."""
+        found = batch.x.clone()
+        standing = torch.arange(len(batch.y), device=batch.x.device)
+        for attack in self.attacks:
+            if not len(standing):
+                break
+            rest = ImageBatch(batch.x[standing], batch.y[standing])
+            found[standing] = attack(model, rest)
+            with undisturbed(model, device=batch.x.device, seed=0):
+                standing = standing[predict(model, found[standing]) == rest.y]
+        return found

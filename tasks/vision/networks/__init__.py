@@ -1,0 +1,7 @@
+"""Image classifiers."""
+
+from tasks.vision.networks.normalise import Normalise
+from tasks.vision.networks.small import SmallConvNet
+from tasks.vision.networks.wide_resnet import WideResNet
+
+__all__ = ["Normalise", "SmallConvNet", "WideResNet"]
