@@ -39,3 +39,7 @@ $(VENV)/test.stamp: $(BIN)/python pyproject.toml constraints.txt
 	@echo "Installing into $(VENV) (once; some minutes, most of it PyTorch) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@ $(VENV)/run.stamp
+
+docs: $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '.[docs]'
+	$(BIN)/mkdocs build

@@ -51,7 +51,7 @@ def roll_out(
 ) -> Rollout:
     r"""Apply the rule ``steps`` times.
 
-    .. math:: z_{t+1} = \Pi\big(z_t + g_\phi(z_t, \nabla_z q(\theta, z_t), s_t)\big), \qquad t < K
+    $$z_{t+1} = \Pi\big(z_t + g_\phi(z_t, \nabla_z q(\theta, z_t), s_t)\big), \qquad t < K$$
 
     The gradient is a constant for φ (a first-order rule), but z_t itself is not: with ``track_rule`` the answer
     depends on φ through every application, as in the two-step attacker of Jiang et al. 2021, section 3.

@@ -30,7 +30,7 @@ class RuleLoss(abc.ABC):
 @final
 @dataclass(frozen=True)
 class LastAnswer(RuleLoss):
-    r"""The follower's loss at the last answer, :math:`q(\theta, z_K(\phi))` (Jiang et al. 2021, Eq. 7)."""
+    r"""The follower's loss at the last answer, $q(\theta, z_K(\phi))$ (Jiang et al. 2021, Eq. 7)."""
 
     def addition(self, rollout: Rollout) -> None:
         """Return ``None``."""
@@ -40,10 +40,10 @@ class LastAnswer(RuleLoss):
 @final
 @dataclass(frozen=True)
 class SummedOverSteps(RuleLoss):
-    r"""The follower's loss summed over its answers, :math:`\sum_{t=1}^{K} q(\theta, z_t(\phi))`.
+    r"""The follower's loss summed over its answers, $\sum_{t=1}^{K} q(\theta, z_t(\phi))$.
 
     For t < K the gradient at z_t was already taken to feed the rule, so that
-    :math:`\sum_{t<K} \langle \nabla_z q(\theta, z_t), z_t(\phi) \rangle` has the same gradient in φ and costs no pass
+    $\sum_{t<K} \langle \nabla_z q(\theta, z_t), z_t(\phi) \rangle$ has the same gradient in φ and costs no pass
     (Andrychowicz et al. 2016, Eq. 3, with all weights 1). It therefore needs a rule that sees the gradient.
     """
 
@@ -62,7 +62,7 @@ class SummedOverSteps(RuleLoss):
 class Proximal(RuleLoss):
     r"""The follower's loss at the last answer and a price on the steps that led there.
 
-    .. math:: q(\theta, z_K) + \frac{\lambda}{2} \sum_{t<K} \lVert z_{t+1} - z_t \rVert_2^2
+    $$q(\theta, z_K) + \frac{\lambda}{2} \sum_{t<K} \lVert z_{t+1} - z_t \rVert_2^2$$
 
     Without it a rule with skip that is trained for one step ahead has no reason to stay bounded.
 

@@ -57,7 +57,7 @@ class Center(Start):
 @final
 @dataclass(frozen=True)
 class Uniform(Start):
-    r"""A point drawn uniformly from the cube around the centre, :math:`c + U(-r, r)`.
+    r"""A point drawn uniformly from the cube around the centre, $c + U(-r, r)$.
 
     Args:
         radius: r, in the units of the centre; positive.
@@ -88,7 +88,7 @@ class Uniform(Start):
 @final
 @dataclass(frozen=True)
 class Gaussian(Start):
-    r"""A point drawn around the centre, :math:`c + \sigma \, N(0, I)`.
+    r"""A point drawn around the centre, $c + \sigma \, N(0, I)$.
 
     Args:
         std: σ, in the units of the centre; positive. The training code of Jiang et al. 2021 has 0.001.

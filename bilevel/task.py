@@ -18,9 +18,8 @@ BatchT = TypeVar("BatchT")
 class Task(abc.ABC, Generic[LeaderT, BatchT]):
     r"""A leader with parameters θ and a follower with an answer z, each with a loss of its own.
 
-    .. math::
-        \text{leader:}\quad \min_\theta\ \ell(\theta, z) \qquad
-        \text{follower:}\quad \min_z\ q(\theta, z)\ \text{ over a feasible set}
+    $$\text{leader:}\quad \min_\theta\ \ell(\theta, z) \qquad
+    \text{follower:}\quad \min_z\ q(\theta, z)\ \text{ over a feasible set}$$
 
     Jiang et al. 2021, Eq. 1 (the follower there maximises; a follower here minimises minus that measure).
 
@@ -70,7 +69,7 @@ class Task(abc.ABC, Generic[LeaderT, BatchT]):
 
 
 class MinimaxTask(Task[LeaderT, BatchT]):
-    r"""A zero-sum task, :math:`\min_\theta \max_z \ell(\theta, z)`: the follower's loss is minus the leader's.
+    r"""A zero-sum task, $\min_\theta \max_z \ell(\theta, z)$: the follower's loss is minus the leader's.
 
     A subclass defines `start` and `loss`, and `project` where z is constrained.
     """

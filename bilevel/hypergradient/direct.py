@@ -21,7 +21,7 @@ from bilevel.tree import detach
 class Direct(Hypergradient):
     r"""The partial derivative in θ at the follower's answer.
 
-    .. math:: \frac{\partial}{\partial\theta}\, \ell(\theta, z)\Big|_{z = z_K}
+    $$\frac{\partial}{\partial\theta}\, \ell(\theta, z)\Big|_{z = z_K}$$
 
     Exact where z_K is optimal and the game zero-sum (Danskin's theorem), an approximation elsewhere. One forward and
     one backward pass; in simultaneous play of a zero-sum task they also give the rule's gradient.

@@ -23,8 +23,8 @@ def _check(follower_updates: int) -> None:
 class LeaderFirst(Play):
     r"""The leader moves, then the follower, who sees the new leader.
 
-    .. math:: \theta_{t+1} = \theta_t - \alpha \nabla_\theta \ell(\theta_t, z_t), \qquad
-              z_{t+1} = \Pi(z_t + g_\phi(z_t, \nabla_z q(\theta_{t+1}, z_t)))
+    $$\theta_{t+1} = \theta_t - \alpha \nabla_\theta \ell(\theta_t, z_t), \qquad
+    z_{t+1} = \Pi(z_t + g_\phi(z_t, \nabla_z q(\theta_{t+1}, z_t)))$$
 
     With a follower that starts anew on each batch, z_t is the answer of φ_t to θ_t, and the follower's move is that of
     φ: with ``same_answer=False`` it is made on a new answer to θ_{t+1}, as in the authors' training code; with
@@ -62,8 +62,8 @@ class LeaderFirst(Play):
 class FollowerFirst(Play):
     r"""The follower moves, then the leader, who sees the new answer.
 
-    .. math:: z_{t+1} = \Pi(z_t + g_\phi(z_t, \nabla_z q(\theta_t, z_t))), \qquad
-              \theta_{t+1} = \theta_t - \alpha \nabla_\theta \ell(\theta_t, z_{t+1})
+    $$z_{t+1} = \Pi(z_t + g_\phi(z_t, \nabla_z q(\theta_t, z_t))), \qquad
+    \theta_{t+1} = \theta_t - \alpha \nabla_\theta \ell(\theta_t, z_{t+1})$$
 
     With a follower that starts anew on each batch, φ moves first; the leader then sees a new answer, made by φ_{t+1},
     or with ``same_answer=True`` the one on which φ was trained (Jiang et al. 2021, Algorithm 4), which saves making it

@@ -18,8 +18,8 @@ class Simultaneous(Play):
 
     A follower that lives on:
 
-    .. math:: \theta_{t+1} = \theta_t - \alpha \nabla_\theta \ell(\theta_t, z_t), \qquad
-              z_{t+1} = \Pi(z_t + g_\phi(z_t, \nabla_z q(\theta_t, z_t)))
+    $$\theta_{t+1} = \theta_t - \alpha \nabla_\theta \ell(\theta_t, z_t), \qquad
+    z_{t+1} = \Pi(z_t + g_\phi(z_t, \nabla_z q(\theta_t, z_t)))$$
 
     A follower that starts anew on each batch has no z_t before it moves. For it, θ and φ move on gradients of the same
     pass, at the answer of φ_t to θ_t; in a zero-sum task with the `Direct` hypergradient both come out of one backward

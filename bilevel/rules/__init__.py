@@ -3,6 +3,7 @@
 from bilevel.rules.composite import Composite
 from bilevel.rules.protocol import Rule, State, sees_gradient
 from bilevel.rules.sign import SignGradient
+from bilevel.rules.stay import Stay
 from bilevel.rules.sum import Sum
 
-__all__ = ["Composite", "Rule", "SignGradient", "State", "Sum", "sees_gradient"]
+__all__ = ["Composite", "Rule", "SignGradient", "State", "Stay", "Sum", "sees_gradient"]

@@ -87,6 +87,13 @@ class Verdict:
         """Whether the margin is more than two standard errors from 0."""
         return self.stderr is not None and abs(self.margin) > 2 * self.stderr
 
+    @property
+    def words(self) -> str:
+        """The verdict in words."""
+        if not self.clear:
+            return "not distinguishable"
+        return "above" if self.margin > 0 else "below"
+
 
 def compare(points: Sequence[Point], frontier: Frontier) -> list[Verdict]:
     """Say for each point that is not faster than the whole frontier how far above it it lies, best first."""

@@ -53,7 +53,7 @@ def panels(records: Iterable[dict[str, Any]]) -> list[Panel]:
                 attack = re.sub(r"[-\s]*\d+$", "", attack)
             data = ", ".join(str(record[field]) for field in ("data", "split") if record.get(field))
             groups[(curve, attack, data)].append(record)
-    made = [Panel(*key, lines=_lines(group)) for key, group in groups.items()]
+    made = [Panel(curve, attack, data, _lines(group)) for (curve, attack, data), group in groups.items()]
     return sorted(made, key=lambda panel: (panel.curve != EPS, panel.curve, panel.attack, panel.data))
 
 

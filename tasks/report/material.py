@@ -19,8 +19,15 @@ LEARNED, HAND_WRITTEN = "learned", "hand-written"
 @final
 @dataclass(frozen=True)
 class Training:
-    """A table of metrics: ``columns[name]`` holds a number a row, NaN where the table has none."""
+    """A table of metrics: ``columns[name]`` holds a number a row, NaN where the table has none.
 
+    Attributes:
+        run: the name of its run.
+        name: what was trained: the part's name, or the run's.
+        columns: the numbers.
+    """
+
+    run: str
     name: str
     columns: dict[str, list[float]]
 
@@ -42,7 +49,8 @@ class Material:
     Attributes:
         names: the runs' names, each different.
         runs: the runs.
-        results: the records of all runs; each has a ``kind`` and a method that means one thing only.
+        results: the records of all runs; each has a ``kind``, the name of its ``run``, and a method that means one
+            thing only.
         curves: the curves' records, likewise.
         trainings: the tables of metrics.
         pictures: the runs' pictures.
@@ -118,15 +126,20 @@ def _checked(record: dict[str, Any], run: Run, name: str, ambiguous: set[Any]) -
         if value is not None and not (isinstance(value, int | float) and 0 <= value <= 1):
             raise ConfigurationError(f"{run.path}: a result has {field} = {value!r}; an accuracy lies in [0, 1]")
     method = str(record.get("method", name))
-    kinds = (record.get("kind"), run.config.get("kind"), LEARNED if method.endswith("-l2l") else HAND_WRITTEN)
+    kinds = (
+        record.get("kind"),
+        run.config.get("kind"),
+        LEARNED if method == LEARNED or method.endswith("-l2l") else HAND_WRITTEN,
+    )
     kind = next(kind for kind in kinds if kind in {LEARNED, HAND_WRITTEN})
-    return record | {"kind": kind, "method": f"{method} ({name})" if record.get("method") in ambiguous else method}
+    method = f"{method} ({name})" if record.get("method") in ambiguous else method
+    return record | {"kind": kind, "method": method, "run": name}
 
 
 def _trainings(run: Run, name: str) -> list[Training]:
-    tables = [Training(name, _columns(run.metrics))] if run.metrics.is_file() else []
+    tables = [Training(name, name, _columns(run.metrics))] if run.metrics.is_file() else []
     for path in sorted((run.path / "parts").glob("*/metrics.csv")):
-        tables.append(Training(path.parent.name, _columns(path)))  # noqa: PERF401 (reads as two sources)
+        tables.append(Training(name, path.parent.name, _columns(path)))  # noqa: PERF401 (reads as two sources)
     return [table for table in tables if table.columns]
 
 

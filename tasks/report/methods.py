@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from tasks.report.estimate import Estimate
-from tasks.report.frontier import Point
-from tasks.report.material import HAND_WRITTEN, LEARNED
+from tasks.report.frontier import Frontier, Point
+from tasks.report.material import LEARNED
 
 Record = dict[str, Any]
 
@@ -86,14 +86,21 @@ class Setting:
         return ", ".join(part for part in parts if part) or "all results"
 
     @property
-    def hand_written(self) -> list[Method]:
-        """The methods without a learned optimizer."""
-        return [method for method in self.methods if method.kind == HAND_WRITTEN]
+    def spared(self) -> dict[str, list[str]]:
+        """The attacks that a method did not meet though most of the hand-written ones (or, without those, of all) did.
+
+        Such a method's "strongest attack" flatters it, so it is not compared. An attack that only learned methods meet,
+        as each one's own attacker, flatters nobody.
+        """
+        rivals = [method for method in self.methods if not method.learned] or list(self.methods)
+        usual = [a for a in self.attacks if 2 * sum(a in rival.attacks for rival in rivals) > len(rivals)]
+        missed = {method.name: [a for a in usual if a not in method.attacks] for method in self.methods}
+        return {name: attacks for name, attacks in missed.items() if attacks}
 
     @property
-    def learned(self) -> list[Method]:
-        """The methods with one."""
-        return [method for method in self.methods if method.learned]
+    def comparable(self) -> list[Method]:
+        """The methods that were spared no attack."""
+        return [method for method in self.methods if method.name not in self.spared]
 
 
 def settings(records: Iterable[Record]) -> list[Setting]:
@@ -106,6 +113,13 @@ def settings(records: Iterable[Record]) -> list[Setting]:
     return sorted(made, key=lambda setting: (setting.split not in {"test", None}, -len(setting.methods)))
 
 
+def frontier_of(setting: Setting) -> tuple[Frontier, dict[str, Point]]:
+    """Return the frontier of a setting's hand-written methods, and its learned ones as points; comparable ones only."""
+    methods = setting.comparable
+    frontier = Frontier.of(method.point for method in methods if method.point and not method.learned)
+    return frontier, {m.name: m.point for m in methods if m.point and m.learned}
+
+
 def _setting(key: tuple[Any, ...], records: Sequence[Record]) -> Setting:
     by_method: dict[str, list[Record]] = defaultdict(list)
     for record in records:
@@ -116,7 +130,8 @@ def _setting(key: tuple[Any, ...], records: Sequence[Record]) -> Setting:
         for attack, estimate in method.attacks.items():
             means[attack].append(estimate.mean)
     attacks = sorted(means, key=lambda attack: statistics.fmean(means[attack]))
-    return Setting(*key, methods=tuple(methods), attacks=tuple(attacks))
+    task, data, split, norm, eps = key
+    return Setting(task, data, split, norm, None if eps is None else float(eps), tuple(methods), tuple(attacks))
 
 
 def _method(name: str, records: Sequence[Record]) -> Method:

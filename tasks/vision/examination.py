@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias, final
+from typing import TypeAlias, final
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from bilevel.errors import ConfigurationError, NonFiniteError, TaskError
@@ -21,13 +21,8 @@ Perturb: TypeAlias = Callable[[nn.Module, ImageBatch], Sequence[Tensor]]
 ROUNDING = 1e-6
 """How far outside its ball an image may lie: a few roundings of float32 near 1."""
 
-
-class Progress(Protocol):
-    """Hears how far an evaluation has come."""
-
-    def __call__(self, done: int, total: int, attack: str) -> None:
-        """Take note that ``attack`` was tried on ``done`` of ``total`` images."""
-        ...
+Progress: TypeAlias = Callable[[int, int, str], None]
+"""Called as ``progress(done, total, attack)`` after each batch."""
 
 
 @final
@@ -52,9 +47,7 @@ class Examination:
         NonFiniteError: if it is not finite.
     """
 
-    def __init__(
-        self, model: nn.Module, images: Images, *, batch_size: int, progress: Progress | None = None
-    ) -> None:
+    def __init__(self, model: nn.Module, images: Images, *, batch_size: int, progress: Progress | None = None) -> None:
         if len(images) == 0:
             raise ConfigurationError(f"There are no images to evaluate on: {images.name!r} is empty.")
         self.model = model
@@ -64,27 +57,106 @@ class Examination:
         self._batches = HalvingBatches(batch_size)
         self._progress = progress
         everything = torch.arange(len(images), device=self.device)
-        self.correct: Bool[Tensor, "n"] = torch.cat([row[0] for row in self._run(everything, "clean", self._as_it_is)])
+        self.correct: Bool[Tensor, " n"] = self._stands(everything, "clean", self._unperturbed)[0]
 
     @property
     def clean(self) -> float:
         """The part of the images that is classified correctly, unperturbed."""
         return float(self.correct.double().mean())
 
-    def robust(self, attack: str, perturb: Perturb, *, eps: float | None = None) -> list[float]:
-        """Return the part of all images that is classified correctly under each of the perturbations.
+    def stands(
+        self, attack: str, perturb: Perturb, *, versions: int = 1, eps: float | None = None
+    ) -> Bool[Tensor, "versions m"]:
+        """Return which of the m images that are correct unperturbed stay so, for each version of a perturbation.
 
         Args:
             attack: the name, for progress and errors.
             perturb: makes the perturbed images, of the shape of the clean ones, in [0, 1].
+            versions: how many versions of each image it makes.
             eps: the largest allowed change of a pixel, checked if given.
 
         Raises:
             TaskError: if ``perturb`` breaks its bounds.
             NonFiniteError: if it, or the classifier on its images, gives what is not finite.
         """
+
+        def checked(model: nn.Module, batch: ImageBatch) -> list[Tensor]:
+            perturbed = list(perturb(model, batch))
+            for x in perturbed:
+                _check_perturbed(attack, x, batch.x, eps)
+            return perturbed
+
         indices = self.correct.nonzero().squeeze(1)
         if not len(indices):
-            raise_for_none = self._as_it_is if False else None  # noqa: F841
-        pieces = self._run(indices, attack, lambda model, batch: self._checked(attack, perturb, eps, model, batch))
-        return (torch.cat(pieces, dim=1).sum(1).double() / len(self.images)).tolist()
+            return torch.zeros(versions, 0, dtype=torch.bool, device=self.device)
+        return self._stands(indices, attack, checked)
+
+    def robust(self, stands: Bool[Tensor, "versions m"]) -> list[float]:
+        """Return, for each row of what `stands` returned, the part of *all* images that stands."""
+        accuracies: list[float] = (stands.sum(1).double() / len(self.images)).tolist()
+        return accuracies
+
+    def _stands(self, indices: Int[Tensor, " m"], attack: str, perturb: Perturb) -> Bool[Tensor, "versions m"]:
+        """Return which of the images at ``indices`` are classified correctly in each version."""
+
+        def examine(piece: Int[Tensor, " k"]) -> Bool[Tensor, "versions k"]:
+            batch = self.images.batch(piece)
+            return torch.stack([self._right(x, batch.y) for x in perturb(self.model, batch)])
+
+        done, rows = 0, []
+        with undisturbed(self.model, device=self.device, seed=0):
+            for piece, row in self._batches.map(examine, indices):
+                rows.append(row)
+                done += len(piece)
+                if self._progress is not None:
+                    self._progress(done, len(indices), attack)
+        return torch.cat(rows, dim=1)
+
+    def _unperturbed(self, model: nn.Module, batch: ImageBatch) -> list[Tensor]:
+        _check_clean(self.images, batch)
+        return [batch.x]
+
+    def _right(self, x: Float[Tensor, "k c h w"], y: Int[Tensor, " k"]) -> Bool[Tensor, " k"]:
+        logits = logits_of(self.model, x)
+        if logits.shape[1] != self.images.classes:
+            raise TaskError(
+                f"{type(self.model).__name__} tells {logits.shape[1]} classes apart, but {self.images.name!r} has "
+                f"{self.images.classes}: the classifier was made for other images."
+            )
+        if not torch.isfinite(logits).all():
+            raise NonFiniteError(
+                f"{type(self.model).__name__} returned logits that are infinite or not a number, so it has no "
+                "accuracy. Its weights are probably not finite: evaluate an earlier checkpoint."
+            )
+        return logits.argmax(1) == y
+
+
+def _check_clean(images: Images, batch: ImageBatch) -> None:
+    """Raise `ConfigurationError` unless these are images and their classes."""
+    if not ((batch.x >= 0) & (batch.x <= 1)).all():
+        low, high = batch.x.min().item(), batch.x.max().item()
+        raise ConfigurationError(
+            f"The images of {images.name!r} must have pixels in [0, 1]; some lie in [{low}, {high}]. Leave them "
+            "unnormalised here: what normalises belongs into the classifier."
+        )
+    if not ((batch.y >= 0) & (batch.y < images.classes)).all():
+        low, high = batch.y.min().item(), batch.y.max().item()
+        raise ConfigurationError(
+            f"The labels of {images.name!r} must be whole numbers from 0 to {images.classes - 1}; some lie in "
+            f"[{low}, {high}]."
+        )
+
+
+def _check_perturbed(attack: str, x: Tensor, clean: Tensor, eps: float | None) -> None:
+    """Raise unless ``x`` is what an attack within ``eps`` may return."""
+    if x.shape != clean.shape:
+        raise TaskError(f"{attack} returned images of shape {tuple(x.shape)} for images {tuple(clean.shape)}.")
+    if not torch.isfinite(x).all():
+        raise NonFiniteError(
+            f"{attack} returned images that are not finite: the gradient of the classifier, or the rule, is not."
+        )
+    distance = (x - clean).abs().max().item()
+    if eps is not None and distance > eps + ROUNDING:
+        raise TaskError(f"{attack} changed a pixel by {distance}, more than its eps = {eps}.")
+    if not ((x >= 0) & (x <= 1)).all():
+        raise TaskError(f"{attack} left [0, 1]: its pixels lie in [{x.min().item()}, {x.max().item()}].")

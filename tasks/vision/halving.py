@@ -38,8 +38,8 @@ class HalvingBatches:
         self.batch_size = batch_size
 
     def map(
-        self, function: Callable[[Int[Tensor, "m"]], ResultT], indices: Int[Tensor, "n"]
-    ) -> Iterator[tuple[Int[Tensor, "m"], ResultT]]:
+        self, function: Callable[[Int[Tensor, " m"]], ResultT], indices: Int[Tensor, " n"]
+    ) -> Iterator[tuple[Int[Tensor, " m"], ResultT]]:
         """Yield each batch of ``indices`` with what ``function`` makes of it.
 
         A batch that ran out of memory is begun anew, smaller, with a warning that says so; a single sample that does

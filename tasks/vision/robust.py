@@ -22,8 +22,8 @@ from tasks.vision.threat import Threat
 class RobustClassification(MinimaxTask[nn.Module, ImageBatch]):
     r"""Distributionally robust classification: the follower perturbs the images, the leader classifies them.
 
-    .. math:: \min_\theta \max_z \frac1n \sum_i \mathrm{CE}(f_\theta(z_i), y_i), \qquad
-              \lVert z - x \rVert_\infty \le \epsilon, \ z \in [0, 1]
+    $$\min_\theta \max_z \frac1n \sum_i \mathrm{CE}(f_\theta(z_i), y_i), \qquad
+    \lVert z - x \rVert_\infty \le \epsilon, \ z \in [0, 1]$$
 
     Args:
         model: the classifier f; ``model(z)`` returns logits (n, classes).
@@ -48,7 +48,7 @@ class RobustClassification(MinimaxTask[nn.Module, ImageBatch]):
         self,
         model: nn.Module,
         eps: float,
-        start: Start = Center(),
+        start: Start = Center(),  # noqa: B008 (frozen)
         norm: NormMode = EvalModeNorm(),  # noqa: B008 (frozen)
     ) -> None:
         super().__init__(leader=model)
@@ -81,8 +81,8 @@ class RobustClassification(MinimaxTask[nn.Module, ImageBatch]):
 class MixedRobustClassification(Task[nn.Module, ImageBatch]):
     r"""The leader also classifies the clean images; the follower cares for the perturbed ones alone.
 
-    .. math:: \ell = \frac{\mathrm{CE}(f_\theta(x), y) + \beta \, \mathrm{CE}(f_\theta(z), y)}{1 + \beta}, \qquad
-              q = -\mathrm{CE}(f_\theta(z), y)
+    $$\ell = \frac{\mathrm{CE}(f_\theta(x), y) + \beta \, \mathrm{CE}(f_\theta(z), y)}{1 + \beta}, \qquad
+    q = -\mathrm{CE}(f_\theta(z), y)$$
 
     A general-sum game, so that a learned attacker takes a backward pass of its own.
 

@@ -19,7 +19,7 @@ from bilevel.starts import Center, Start
 class Threat:
     r"""Perturbed images within a distance of the clean ones and within [0, 1], and where to begin among them.
 
-    .. math:: \{ z : \lVert z - x \rVert_\infty \le \epsilon, \ 0 \le z \le 1 \}
+    $$\{ z : \lVert z - x \rVert_\infty \le \epsilon, \ 0 \le z \le 1 \}$$
 
     Args:
         eps: ε, in units of the pixel range [0, 1]; above 0 and at most 1.
@@ -36,7 +36,7 @@ class Threat:
         if not (math.isfinite(self.eps) and 0 < self.eps <= 1):
             raise ConfigurationError(
                 f"The radius eps is in units of the pixel range [0, 1] and must be above 0 and at most 1, got "
-                f"{self.eps}; 8 grey levels out of 255 are 0.0314. To train without perturbations, use the method plain."
+                f"{self.eps}; 8 grey levels out of 255 are 0.0314. Training without perturbations is the method plain."
             )
 
     def start(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:

@@ -8,8 +8,8 @@ from tasks.vision.attacks.base import Attack
 from tasks.vision.attacks.frozen import FrozenClassifier
 from tasks.vision.attacks.learned import Learned
 from tasks.vision.attacks.losses import AttackLoss, CrossEntropy, Margin
-from tasks.vision.attacks.projected_gradient import PGM
 from tasks.vision.attacks.presets import cw, fgsm, named, pgm
+from tasks.vision.attacks.projected_gradient import PGM
 from tasks.vision.attacks.random_search import Random
 from tasks.vision.attacks.undisturbed import undisturbed
 from tasks.vision.attacks.worst import Worst

@@ -11,9 +11,9 @@ from torch.nn import functional as F  # noqa: N812
 
 from bilevel.errors import ConfigurationError
 from bilevel.rules.protocol import Rule
-from bilevel.starts import Center
+from bilevel.starts import Center, Start
 from tasks.vision.attacks.base import Attack, check_count, check_eps
-from tasks.vision.attacks.frozen import FrozenClassifier, Loss, Start
+from tasks.vision.attacks.frozen import FrozenClassifier, Loss
 from tasks.vision.attacks.undisturbed import undisturbed
 from tasks.vision.attacks.walk import walk
 from tasks.vision.data import ImageBatch

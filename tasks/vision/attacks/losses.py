@@ -25,7 +25,7 @@ class AttackLoss(abc.ABC):
     """How PGM with this loss is called."""
 
     @abc.abstractmethod
-    def __call__(self, logits: Float[Tensor, "n k"], y: Int[Tensor, "n"]) -> Float[Tensor, ""]:
+    def __call__(self, logits: Float[Tensor, "n k"], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:
         """Return the loss of ``logits`` for the labels ``y``."""
 
 
@@ -36,7 +36,7 @@ class CrossEntropy(AttackLoss):
 
     label: ClassVar[str] = "PGM"
 
-    def __call__(self, logits: Float[Tensor, "n k"], y: Int[Tensor, "n"]) -> Float[Tensor, ""]:
+    def __call__(self, logits: Float[Tensor, "n k"], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:
         """Return the summed cross-entropy."""
         return F.cross_entropy(logits, y, reduction="sum")
 
@@ -46,7 +46,7 @@ class CrossEntropy(AttackLoss):
 class Margin(AttackLoss):
     r"""How far the best wrong class leads, up to a confidence (Carlini and Wagner 2017, f_6).
 
-    .. math:: \min\big(\max_{j \ne y} z_j - z_y,\ \kappa\big)
+    $$\min\big(\max_{j \ne y} z_j - z_y,\ \kappa\big)$$
 
     Its gradient does not fade where the classifier is sure of itself, as that of the cross-entropy does.
 
@@ -65,7 +65,7 @@ class Margin(AttackLoss):
         if not (self.confidence >= 0 and math.isfinite(self.confidence)):
             raise ConfigurationError(f"Margin: confidence must be a finite number >= 0, got {self.confidence}.")
 
-    def __call__(self, logits: Float[Tensor, "n k"], y: Int[Tensor, "n"]) -> Float[Tensor, ""]:
+    def __call__(self, logits: Float[Tensor, "n k"], y: Int[Tensor, " n"]) -> Float[Tensor, ""]:
         """Return the summed margin."""
         index = y.long().unsqueeze(1)
         own = logits.gather(1, index).squeeze(1)

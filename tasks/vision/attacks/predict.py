@@ -26,6 +26,6 @@ def logits_of(model: nn.Module, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n
     return logits
 
 
-def predict(model: nn.Module, x: Float[Tensor, "n c h w"]) -> Int[Tensor, "n"]:
+def predict(model: nn.Module, x: Float[Tensor, "n c h w"]) -> Int[Tensor, " n"]:
     """Return the class with the largest logit, for each image."""
     return logits_of(model, x).argmax(1)

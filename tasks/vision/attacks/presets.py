@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from bilevel.errors import ConfigurationError
 from bilevel.starts import Center, Uniform
@@ -14,7 +15,7 @@ from tasks.vision.attacks.worst import Worst
 
 
 def fgsm(eps: float) -> PGM:
-    """Return the fast gradient sign method: one step of length ``eps`` from the clean image (Goodfellow et al. 2015)."""
+    """Return the fast gradient sign method, one step of ``eps`` from the clean image (Goodfellow et al. 2015)."""
     return PGM(eps, steps=1, step_size=eps, start=Center())
 
 
@@ -73,9 +74,9 @@ def _one(name: str, eps: float) -> Attack:
     match = re.fullmatch(r"(pgm|cw|random)-(\d+)", name.lower())
     if match is None:
         raise ConfigurationError(
-            f"There is no attack {name!r}. Known are FGSM, PGM-<steps>, CW-<steps> and Random-<draws>, such as PGM-20, and "
-            "several joined by +, such as PGM-100+CW-100, for the worst of them."
+            f"There is no attack {name!r}. Known are FGSM, PGM-<steps>, CW-<steps> and Random-<draws>, such as PGM-20; "
+            "several joined by +, such as PGM-100+CW-100, stand for the worst of them."
         )
     count = int(match[2])
-    makers = {"pgm": pgm, "cw": cw, "random": Random}
+    makers: dict[str, Callable[[float, int], Attack]] = {"pgm": pgm, "cw": cw, "random": Random}
     return makers[match[1]](eps, count)

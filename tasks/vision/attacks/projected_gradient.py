@@ -9,14 +9,13 @@ from typing import final
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from bilevel.errors import ConfigurationError
 from bilevel.rules import SignGradient
-from bilevel.starts import Center
+from bilevel.starts import Center, Start
 from tasks.vision.attacks.base import Attack, check_count, check_eps, check_step
-from tasks.vision.attacks.frozen import FrozenClassifier, Start
+from tasks.vision.attacks.frozen import FrozenClassifier
 from tasks.vision.attacks.losses import AttackLoss, CrossEntropy
 from tasks.vision.attacks.undisturbed import undisturbed
-from tasks.vision.attacks.walk import walk
+from tasks.vision.attacks.walk import check_iterations, walk
 from tasks.vision.data import ImageBatch
 
 
@@ -25,7 +24,7 @@ from tasks.vision.data import ImageBatch
 class PGM(Attack):
     r"""The projected (sign) gradient method, PGM or PGD; FGSM is one step of it.
 
-    .. math:: z_{t+1} = \Pi\big(z_t + \eta\, \mathrm{sign}\, \nabla_z \ell(f(z_t), y)\big)
+    $$z_{t+1} = \Pi\big(z_t + \eta\, \mathrm{sign}\, \nabla_z \ell(f(z_t), y)\big)$$
 
     with the projection onto the ℓ∞ ball around the clean image and onto [0, 1]. The papers' settings are in
     `tasks.vision.attacks.pgm`, `fgsm` and `cw`.
@@ -34,7 +33,7 @@ class PGM(Attack):
         eps: the ball's radius, for pixels in [0, 1].
         steps: how many steps; the last iterate counts.
         step_size: η, in the units of ``eps``.
-        start: where it begins, from the clean image; it is projected like every iterate.
+        start: where it begins; projected like every iterate, unless it says otherwise (``feasible=False``).
         loss: ℓ. With `Margin` the attack is called "CW".
         seed: for a random start.
 
@@ -58,7 +57,7 @@ class PGM(Attack):
 
     @property
     def name(self) -> str:
-        """ "PGM-20", "CW-20" with the margin loss; "FGSM" for one full step from the clean image."""
+        """Such as "PGM-20"; "CW-20" with the margin loss; "FGSM" for one full step from the clean image."""
         one_full_step = self.steps == 1 and self.step_size == self.eps and self.start == Center()
         if one_full_step and self.loss == CrossEntropy():
             return "FGSM"
@@ -89,9 +88,7 @@ class PGM(Attack):
         Raises:
             ConfigurationError: if ``iterations`` does not ascend or is negative.
         """
-        marks = list(iterations)
-        if not marks or marks[0] < 0 or any(a >= b for a, b in zip(marks, marks[1:], strict=False)):
-            raise ConfigurationError(f"iterations must be ascending numbers of steps from 0, got {marks}.")
+        check_iterations(iterations)
         task = FrozenClassifier(model, eps=self.eps, start=self.start, loss=self.loss)
         with undisturbed(model, device=batch.x.device, seed=self.seed):
-            return walk(task, SignGradient(self.step_size), batch, marks)
+            return walk(task, SignGradient(self.step_size), batch, iterations)

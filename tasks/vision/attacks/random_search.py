@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from bilevel.projections import box
+from bilevel.starts import Uniform
 from tasks.vision.attacks.base import Attack, check_count, check_eps
 from tasks.vision.attacks.predict import predict
 from tasks.vision.attacks.undisturbed import undisturbed
@@ -21,8 +22,8 @@ from tasks.vision.data import ImageBatch
 class Random(Attack):
     """Draws perturbations uniformly from the ball and keeps the first that succeeds.
 
-    No gradient is used: where it finds more than PGM does, the gradients are masked (Athalye et al. 2018). A sample that
-    was fooled is drawn for no longer; the others get as many draws at once as keep the pass no larger than the batch.
+    No gradient is used: where it finds more than PGM does, the gradients are masked (Athalye et al. 2018). A sample
+    that was fooled gets no more draws; the others get as many at once as keep the pass no larger than the batch.
 
     Args:
         eps: the ball's radius, for pixels in [0, 1]; a draw is clipped to [0, 1].
@@ -50,10 +51,10 @@ class Random(Attack):
 
     def describe(self) -> dict[str, str | float | int]:
         """Return eps, norm, the draws as steps, and the start."""
-        return {"eps": self.eps, "norm": "linf", "steps": self.draws, "start": f"Uniform(radius={self.eps})"}
+        return {"eps": self.eps, "norm": "linf", "steps": self.draws, "start": repr(Uniform(self.eps))}
 
     def __call__(self, model: nn.Module, batch: ImageBatch) -> Float[Tensor, "n c h w"]:
-        """Return each sample's first draw that is misclassified; its last draw if none is."""
+        """Return each sample's first draw that is misclassified; one of its draws if none is."""
         with undisturbed(model, device=batch.x.device, seed=self.seed), torch.no_grad():
             return self._search(model, batch)
 
@@ -67,9 +68,7 @@ class Random(Attack):
             noise = torch.empty(count, *x.shape, dtype=x.dtype, device=x.device).uniform_(-self.eps, self.eps)
             drawn = box(x + noise)
             fooled = (predict(model, drawn.flatten(0, 1)).view(count, -1) != y).to(torch.uint8)
-            # argmax finds the first success; where there is none, the last draw stands.
-            success, first = fooled.max(0)
-            chosen = torch.where(success.bool(), first, count - 1)
-            found[standing] = drawn[chosen, torch.arange(len(standing), device=x.device)]
+            success, first = fooled.max(0)  # of several maxima the first
+            found[standing] = drawn[first, torch.arange(len(standing), device=x.device)]
             standing, left = standing[success == 0], left - count
         return found

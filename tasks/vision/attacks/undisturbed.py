@@ -8,15 +8,13 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from bilevel.leader import frozen
-
 
 @contextmanager
 def undisturbed(*modules: nn.Module, device: torch.device, seed: int) -> Iterator[None]:
-    """Within the context ``modules`` evaluate, ask for no gradient, and random numbers come from ``seed``.
+    """Within the context ``modules`` are in evaluation mode, and random numbers come from ``seed``.
 
-    On leaving, by an error too, each submodule has the mode and each parameter the ``requires_grad`` that it had, and
-    PyTorch's random numbers go on where they were.
+    On leaving, by an error too, each submodule has the mode that it had, and PyTorch's random numbers go on where they
+    were.
 
     Args:
         modules: the modules, for example a classifier and a learned attacker.
@@ -24,17 +22,15 @@ def undisturbed(*modules: nn.Module, device: torch.device, seed: int) -> Iterato
         seed: the seed of the random numbers within.
     """
     modes = [(part, part.training) for module in modules for part in module.modules()]
-    parameters = [p for module in modules for p in module.parameters()]
     devices = [_index(device)] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
         # Not torch.manual_seed: it would seed all GPUs, and only one is kept apart.
         for generator in (torch.default_generator, *(torch.cuda.default_generators[i] for i in devices)):
             generator.manual_seed(seed)
         try:
-            with frozen(parameters):
-                for module in modules:
-                    module.eval()
-                yield
+            for module in modules:
+                module.eval()
+            yield
         finally:
             # Not by train(): a module may override it, and submodules may differ in their modes.
             for part, mode in modes:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from jaxtyping import Float
 from torch import Tensor
 
+from bilevel.errors import ConfigurationError
 from bilevel.leader import parameters_of
 from bilevel.rollout import roll_out
 from bilevel.rules.protocol import Rule
@@ -42,3 +44,10 @@ def walk(
             z, state, done = rollout.answer, rollout.state, done + steps
         seen.append(z)
     return seen
+
+
+def check_iterations(iterations: Sequence[int]) -> None:
+    """Raise `ConfigurationError` unless ``iterations`` are numbers of steps that ascend."""
+    marks = list(iterations)
+    if not marks or marks[0] < 0 or any(a >= b for a, b in itertools.pairwise(marks)):
+        raise ConfigurationError(f"iterations must be ascending numbers of steps, from 0 on; got {marks}.")

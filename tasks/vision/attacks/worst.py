@@ -20,7 +20,8 @@ from tasks.vision.data import ImageBatch
 class Worst(Attack):
     """The worst of several attacks, sample by sample: a sample stands only if it stands against each.
 
-    The attacks take turns; a sample that one has fooled is spared the next. PGM from several seeds is PGM with restarts.
+    The attacks take turns; a sample that one has fooled is spared the next. PGM from several seeds is PGM with
+    restarts.
 
     Args:
         attacks: the attacks, at least one, all within the same ball.

@@ -7,6 +7,7 @@ from typing import final
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from bilevel.errors import ConfigurationError
 from tasks.vision.networks.normalise import Normalise
@@ -14,14 +15,14 @@ from tasks.vision.networks.normalise import Normalise
 
 @final
 class SmallConvNet(nn.Module):
-    """Four 3 x 3 convolutions with batch norm and ReLU, the third of stride 2, and a linear layer.
+    """Three 3 x 3 convolutions with batch norm and ReLU, the second of stride 2, and a linear layer.
 
-    Any image size from 8 x 8 on will do: the features are pooled to 4 x 4, which for 8 x 8 images changes nothing.
+    Any image size from 8 x 8 on will do: larger features are pooled to 4 x 4.
 
     Args:
         channels: channels of an image.
         classes: number of classes.
-        width: channels of the first two convolutions; the others have twice as many.
+        width: channels of the first convolution; the others have twice as many.
         normalise: what the images go through first, if anything.
 
     Raises:
@@ -39,16 +40,17 @@ class SmallConvNet(nn.Module):
         self.normalise = normalise or nn.Identity()
         self.features = nn.Sequential(
             *_unit(channels, width),
-            *_unit(width, width),
             *_unit(width, 2 * width, stride=2),
             *_unit(2 * width, 2 * width),
-            nn.AdaptiveAvgPool2d(4),
         )
         self.classify = nn.Linear(2 * width * 4 * 4, classes)
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
         """Return the logits of images with values in [0, 1]."""
-        logits: Tensor = self.classify(torch.flatten(self.features(self.normalise(x)), 1))
+        features = self.features(self.normalise(x))
+        if features.shape[-2:] != (4, 4):  # pooling what has that size already would cost as much as a convolution
+            features = functional.adaptive_avg_pool2d(features, 4)
+        logits: Tensor = self.classify(torch.flatten(features, 1))
         return logits
 
 

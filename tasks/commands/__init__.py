@@ -1,0 +1,1 @@
+"""What the command line can do, a command a file: a dataclass of its options, and `run`."""

@@ -1,0 +1,40 @@
+"""A command: the interface."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from bilevel.errors import ConfigurationError
+
+
+class Command(abc.ABC):
+    """The options of a command are its fields; their docstrings are its help."""
+
+    @classmethod
+    def default(cls, arguments: Sequence[str]) -> Self | None:
+        """Return the options to begin with, which may depend on ``arguments``; ``None`` for those of the class."""
+        del arguments
+        return None
+
+    @abc.abstractmethod
+    def run(self) -> None:
+        """Do it."""
+
+
+def free_folder(stem: Path) -> Path:
+    """Return ``stem``, or with a number behind it the first name that is not taken yet."""
+    taken = 1
+    path = stem
+    while path.exists():
+        taken += 1
+        path = stem.with_name(f"{stem.name}-{taken}")
+    return path
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise `ConfigurationError` with ``message`` unless ``condition`` holds."""
+    if not condition:
+        raise ConfigurationError(message)

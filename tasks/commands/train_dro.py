@@ -1,0 +1,84 @@
+"""Adversarial training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, final
+
+import tyro
+
+from tasks.commands.base import Command, free_folder
+from tasks.names import look_up
+from tasks.run import Run
+from tasks.settings import to_dict
+from tasks.vision.assess import label
+from tasks.vision.config import DROConfig
+from tasks.vision.presets import DEFAULT, PRESETS
+from tasks.vision.train import Training, train
+
+
+@final
+@dataclass(frozen=True)
+class TrainDRO(Command):
+    """Train a classifier that withstands perturbed images (distributionally robust optimization)."""
+
+    config: Annotated[DROConfig, tyro.conf.arg(name="")] = field(default_factory=lambda: PRESETS[DEFAULT])
+
+    run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
+    """The folder of the run, a new one; by default runs/ and the method's name."""
+
+    overwrite: bool = False
+    """Remove the run that is in that folder already."""
+
+    checkpoint_every: int | None = None
+    """Write a checkpoint after so many steps; by default after each epoch."""
+
+    tensorboard: bool = False
+    """Log for TensorBoard too."""
+
+    preset: str = DEFAULT
+    """Begin with these settings (digits: small images on a CPU; paper: as printed; code: as the authors' code); flags
+    change single ones."""
+
+    @classmethod
+    def default(cls, arguments: Sequence[str]) -> TrainDRO:
+        """Return the settings of the preset that ``arguments`` name, of which flags then change single ones.
+
+        Raises:
+            ConfigurationError: for an unknown preset.
+        """
+        name = DEFAULT
+        for before, argument in zip(["", *arguments], arguments, strict=False):
+            if argument.startswith("--preset="):
+                name = argument.removeprefix("--preset=")
+            elif before == "--preset":
+                name = argument
+        return cls(config=look_up(PRESETS, name, "preset"), preset=name)
+
+    def run(self) -> None:
+        """Train, and say how to go on."""
+        folder = self.run_folder or free_folder(Path("runs") / label(self.config))
+        run = Run.create(folder, {"task": "dro", **to_dict(self.config)}, overwrite=self.overwrite)
+        loggers = None
+        if self.tensorboard:
+            from bilevel.loggers import CSVLogger, TensorBoardLogger
+
+            loggers = [CSVLogger(run.metrics), TensorBoardLogger(run.path / "tensorboard")]
+        trained = train(
+            self.config,
+            run.path,
+            checkpoint_every=self.checkpoint_every,
+            loggers=loggers,
+            title=label(self.config),
+            resume_hint=f"bilevel resume {run.path}",
+        )
+        finish(run, trained)
+
+
+def finish(run: Run, trained: Training) -> None:
+    """Say what came out of a training, and what can be done with it."""
+    for name, value in (trained.fitted.evaluation if trained.fitted else {}).items():
+        print(f"{name.replace('_', ' ')}: {value:.4f}")
+    print(f"The run is in {run.path}. Attack it: bilevel evaluate {run.path}")

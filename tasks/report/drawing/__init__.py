@@ -1,0 +1,1 @@
+"""The report's figures, drawn without any global state of matplotlib."""

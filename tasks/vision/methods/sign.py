@@ -1,0 +1,80 @@
+"""Training against the sign-gradient attacks, FGSM and PGM."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, final
+
+from torch import nn, optim
+
+from bilevel.errors import ConfigurationError
+from bilevel.rules import SignGradient
+from bilevel.solver import Solver
+from bilevel.starts import Center, Start
+from bilevel.task import Task
+from tasks.vision.data import ImageBatch
+from tasks.vision.methods.base import Method
+from tasks.vision.norm_modes import EvalModeNorm, NormMode
+from tasks.vision.robust import MixedRobustClassification, RobustClassification
+
+
+@final
+@dataclass(frozen=True)
+class SignSteps(Method):
+    r"""k projected steps along the sign of the gradient.
+
+    $$z_{t+1} = \Pi\big(z_t + \eta\,\epsilon \, \mathrm{sign} \nabla_z \mathrm{CE}(f_\theta(z_t), y)\big)$$
+
+    One step of η = 1 from the clean images is FGSM (Goodfellow et al. 2015), one longer step from a random start is
+    FGSM-RS (Wong et al. 2020), several are PGM or PGD (Madry et al. 2018; Jiang et al. 2021, Eq. 4). A step of the
+    training takes k passes for the input's gradient and one for the weights'.
+
+    Raises:
+        ConfigurationError: if ``steps``, ``step`` or ``beta`` is out of range.
+    """
+
+    steps: int = 10
+    """k, at least 1."""
+
+    step: float = 0.25
+    """η, the length of a step in multiples of ε; positive."""
+
+    start: Start = Center()  # noqa: RUF009 (frozen)
+    """Where the attack begins, its distances in multiples of ε."""
+
+    norm: NormMode = EvalModeNorm()  # noqa: RUF009 (frozen)
+    """The batch-norm mode of the attack's passes."""
+
+    beta: float | None = None
+    """The weight of the perturbed images where the clean ones are learned too, with weight 1; None: they are not."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or not (math.isfinite(self.step) and self.step > 0):
+            raise ConfigurationError(
+                f"A sign-gradient attack takes at least 1 step of a length above 0, got {self.steps} steps of "
+                f"{self.step} times eps. To train without perturbations, use the method plain."
+            )
+        if self.beta is not None and not (math.isfinite(self.beta) and self.beta > 0):
+            raise ConfigurationError(
+                f"beta, the weight of the perturbed images, must be above 0, or None for them alone; got {self.beta}."
+            )
+
+    def task(self, model: nn.Module, eps: float) -> Task[Any, ImageBatch]:
+        """Return the game at radius ``eps``."""
+        start = self.start.scaled(eps)
+        if self.beta is None:
+            return RobustClassification(model, eps, start, self.norm)
+        return MixedRobustClassification(model, eps, beta=self.beta, start=start, norm=self.norm)
+
+    def solver(
+        self,
+        model: nn.Module,
+        *,
+        eps: float,
+        channels: int,
+        leader_optimizer: optim.Optimizer,
+    ) -> Solver[ImageBatch]:
+        """Return the solver."""
+        task = self.task(model, eps)
+        return Solver(task, SignGradient(self.step * eps), steps=self.steps, leader_optimizer=leader_optimizer)

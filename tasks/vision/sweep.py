@@ -1,0 +1,177 @@
+"""Several trainings, some at a time, each attacked when it is done."""
+
+from __future__ import annotations
+
+import abc
+import multiprocessing
+import queue
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import torch
+
+from bilevel.progress import Progress
+from tasks.run import Run
+from tasks.vision.assess import attacks_for, label, write_curves, write_examples, write_results
+from tasks.vision.config import DROConfig
+from tasks.vision.train import train
+
+Event = tuple[str, str, dict[str, Any]]
+"""The part's name, what happened to it (begin, step, attack, end), and numbers."""
+
+
+@final
+@dataclass(frozen=True)
+class Assessment:
+    """What is measured of each trained classifier.
+
+    Attributes:
+        attacks: names of attacks, as `bilevel evaluate` takes them.
+        split: the part of the data that is attacked.
+        curves: whether accuracy is measured against radius and iterations too.
+        examples: whether perturbed images are drawn.
+    """
+
+    attacks: tuple[str, ...]
+    split: str = "test"
+    curves: bool = False
+    examples: bool = False
+
+
+def part_name(config: DROConfig) -> str:
+    """Return the name of a training's folder within its run."""
+    return f"{label(config)}-seed{config.seed}"
+
+
+class Watch(abc.ABC):
+    """Is told what happens in a sweep."""
+
+    @abc.abstractmethod
+    def event(self, part: str, what: str, numbers: Mapping[str, Any]) -> None:
+        """Part ``part`` did ``what``: begin, step, attack or end."""
+
+
+def sweep(
+    run: Run,
+    configs: Sequence[DROConfig],
+    assessment: Assessment,
+    *,
+    workers: int,
+    watch: Watch,
+) -> None:
+    """Train and attack each of ``configs``; the results go into ``run``.
+
+    A part that is done is not done again, and one that was stopped goes on from its last checkpoint, so that the same
+    call completes a sweep that was interrupted.
+
+    Args:
+        run: the run that holds all parts.
+        configs: what to train.
+        assessment: what to measure.
+        workers: how many trainings run at a time, each in a process of its own with one thread.
+        watch: is told what happens.
+
+    Raises:
+        ConfigurationError, CheckpointError, NonFiniteError: as `train` does, for the first part that fails.
+        KeyboardInterrupt: after Ctrl-C.
+    """
+    context = multiprocessing.get_context("spawn")
+    missing = [config for config in configs if not (run.part(part_name(config)) / "results.json").exists()]
+    for config in configs:
+        if config not in missing:
+            _collect(run, config)
+            watch.event(part_name(config), "end", {})
+    if not missing:
+        return
+    with context.Manager() as manager, ProcessPoolExecutor(workers, mp_context=context) as pool:
+        events: queue.Queue[Event] = manager.Queue()
+        waiting: dict[Future[None], DROConfig] = {
+            pool.submit(_train_and_attack, config, run.path, assessment, events): config for config in missing
+        }
+        try:
+            while waiting:
+                done, _ = wait(waiting, timeout=0.1)
+                _drain(events, watch)
+                for future in done:
+                    future.result()
+                    config = waiting.pop(future)
+                    _collect(run, config)
+                    watch.event(part_name(config), "end", {})
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _drain(events: queue.Queue[Event], watch: Watch) -> None:
+    while True:
+        try:
+            watch.event(*events.get_nowait())
+        except queue.Empty:
+            return
+
+
+def _collect(run: Run, config: DROConfig) -> None:
+    """Move a part's results into its run."""
+    part = Run(run.part(part_name(config)), {})
+    run.append_results(part.results())
+    run.append_curves(part.curves())
+
+
+def _train_and_attack(config: DROConfig, folder: Path, assessment: Assessment, events: queue.Queue[Event]) -> None:
+    """Do one part, in a process of its own."""
+    torch.set_num_threads(1)
+    name = part_name(config)
+    part = Run(Run(folder, {}).part(name), {})
+    reporter = Reporter(name, events)
+    training = train(
+        config,
+        part.path,
+        resume=True,
+        progress=reporter,
+        title=name,
+        resume_hint=f"bilevel resume {folder}",
+    )
+    events.put((name, "attack", {}))
+    attacks = attacks_for(training, assessment.attacks, config.eps)
+    if assessment.curves:
+        write_curves(training, part, split=assessment.split)
+    if assessment.examples:
+        write_examples(training, Run(folder, {}), attacks[:2], split=assessment.split)
+    # The results come last: a part that has them is done.
+    write_results(
+        training, part, attacks, split=assessment.split, seconds=training.fitted.seconds if training.fitted else None
+    )
+
+
+@final
+class Reporter(Progress):
+    """Sends the progress of a training to another process, a few times a second."""
+
+    def __init__(self, name: str, events: queue.Queue[Event]) -> None:
+        self.name = name
+        self.events = events
+        self.taken = 0
+        self._next = 0.0
+
+    def start(self, title: str, *, epochs: int, steps: int | None, done: int) -> None:
+        """Say how many steps there are."""
+        self.taken = done
+        self.events.put((self.name, "begin", {"steps": steps, "done": done}))
+
+    def advance(self, epoch: int) -> None:
+        """Count the step."""
+        self.taken += 1
+        if (now := time.monotonic()) >= self._next:
+            self._next = now + 0.2
+            self.events.put((self.name, "step", {"done": self.taken, "epoch": epoch}))
+
+    def show(self, numbers: Mapping[str, float]) -> None:
+        """Keep the numbers to itself."""
+
+    def stop(self) -> None:
+        """Say how far it came."""
+        self.events.put((self.name, "step", {"done": self.taken}))

@@ -1,0 +1,80 @@
+"""The classifiers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bilevel.errors import ConfigurationError
+from tasks.vision.networks import Normalise, SmallConvNet, WideResNet
+
+
+def count(model):
+    return sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize(("depth", "widen", "parameters"), [(34, 10, 46_160_474), (28, 10, 36_479_194)])
+def test_wide_resnets_have_the_published_number_of_parameters(depth, widen, parameters):
+    with torch.device("meta"):
+        assert count(WideResNet(depth, widen)) == parameters
+
+
+def test_wide_resnet_of_another_size():
+    """By hand: stem 3*16*9; per group the blocks' convolutions, norms and the shortcut; last norm and linear layer."""
+
+    def block(before, after):
+        shortcut = before * after if before != after else 0
+        return 9 * before * after + 9 * after * after + shortcut + 2 * before + 2 * after
+
+    expected = (
+        1 * 16 * 9 + block(16, 32) + block(32, 32) + block(32, 64) + block(64, 64) + block(64, 128) + block(128, 128)
+    )
+    assert count(WideResNet(16, 2, channels=1, classes=7)) == expected + 2 * 128 + 128 * 7 + 7
+
+
+def test_small_net_has_between_50_and_100_thousand_parameters():
+    assert 50_000 <= count(SmallConvNet()) <= 100_000
+
+
+@pytest.mark.parametrize("build", [lambda c: SmallConvNet(c, 5, width=4), lambda c: WideResNet(10, 1, c, 5)])
+@pytest.mark.parametrize(("channels", "size"), [(1, 8), (1, 28), (3, 32)])
+def test_logits_of_every_image_size(build, channels, size):
+    assert build(channels)(torch.rand(2, channels, size, size)).shape == (2, 5)
+
+
+@pytest.mark.parametrize("build", [lambda **k: SmallConvNet(3, width=4, **k), lambda **k: WideResNet(10, 1, **k)])
+def test_normalisation_is_inside(build):
+    mean, std = [0.1, 0.2, 0.3], [0.5, 0.6, 0.7]
+    torch.manual_seed(0)
+    bare = build().eval()
+    torch.manual_seed(0)
+    model = build(normalise=Normalise(mean, std)).eval()
+    x = torch.rand(2, 3, 8, 8)
+    by_hand = torch.stack([(x[:, c] - mean[c]) / std[c] for c in range(3)], dim=1)
+    torch.testing.assert_close(model(x), bare(by_hand))
+    assert set(model.state_dict()) == set(bare.state_dict())
+
+
+def test_dropout_is_used_in_training_only():
+    model = WideResNet(10, 1, 1, dropout=0.5)
+    x = torch.rand(4, 1, 8, 8)
+    assert not torch.equal(model(x), model(x))
+    model.eval()
+    assert torch.equal(model(x), model(x))
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: WideResNet(30, 10), "6n"),
+        (lambda: WideResNet(4, 10), "6n"),
+        (lambda: WideResNet(10, 0), "widen"),
+        (lambda: WideResNet(10, 1, dropout=1.0), "dropout"),
+        (lambda: SmallConvNet(width=0), "width"),
+        (lambda: Normalise([0.5], [0.0]), "std above 0"),
+        (lambda: Normalise([0.5, 0.5], [1.0]), "each channel"),
+    ],
+)
+def test_numbers_out_of_range(build, message):
+    with pytest.raises(ConfigurationError, match=message):
+        build()
