@@ -30,6 +30,16 @@ def from_dict(kind: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
     return kind(**fields)
 
 
+def flags(config: Any, usual: Any) -> str:
+    """Return the command-line flags that turn the configuration ``usual`` into ``config``."""
+    words: list[str] = []
+    for name, value in to_dict(config).items():
+        if value != to_dict(usual)[name]:
+            values = value if isinstance(value, list) else [value]
+            words += [f"--{name.replace('_', '-')}", *map(str, values)]
+    return " ".join(words)
+
+
 def check_types(config: Any) -> None:
     """Raise unless each field's value is of the type that the field declares, and finite if it is a number.
 

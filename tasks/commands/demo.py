@@ -70,7 +70,9 @@ class Demo(Command):
         require(self.epochs >= 1, f"epochs must be at least 1, got {self.epochs}.")
         require(self.workers >= 1, f"workers must be at least 1, got {self.workers}.")
         folder = self.out or free_folder(Path("runs") / "demo")
-        settings = {"task": "demo", "epochs": self.epochs, "seed": self.seed, "workers": self.workers}
+        settings: dict[str, Any] = {"epochs": self.epochs, "seed": self.seed, "workers": self.workers}
+        command = " ".join(["bilevel demo", *(f"--{name} {value}" for name, value in settings.items())])
+        settings = {"task": "demo", "command": command, **settings}
         go_on(Run.create(folder, settings, overwrite=self.overwrite))
 
 

@@ -47,7 +47,7 @@ class Evaluate(Command):
     def run(self) -> None:
         """Attack, write the results into the run, and show them."""
         run = Run.open(self.folder)
-        config = dict(run.config)
+        config = {name: value for name, value in run.config.items() if name != "command"}
         task = config.pop("task", None)
         require(task == "dro", f"{self.folder} is a run of the task {task!r}; there is nothing to attack in it.")
         settings = from_dict(DROConfig, config)

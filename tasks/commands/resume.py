@@ -32,7 +32,7 @@ class Resume(Command):
     def run(self) -> None:
         """Train what is missing."""
         run = Run.open(self.folder)
-        config = dict(run.config)
+        config = {name: value for name, value in run.config.items() if name != "command"}
         task = config.pop("task", None)
         if task == "demo":
             go_on(run)

@@ -19,7 +19,7 @@ def show(runs: Sequence[Run]) -> None:
     for table in summary.tables:
         drawn = RichTable(title=table.caption, title_justify="left")
         for number, name in enumerate(table.header):
-            drawn.add_column(name, justify="left" if number == 0 else "right")
+            drawn.add_column(name, justify="left" if number == 0 else "right", no_wrap=number == 0)
         for row in table.rows:
             drawn.add_row(*(_text(cell) for cell in row))
         console.print(drawn)

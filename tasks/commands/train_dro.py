@@ -12,7 +12,7 @@ import tyro
 from tasks.commands.base import Command, free_folder
 from tasks.names import look_up
 from tasks.run import Run
-from tasks.settings import to_dict
+from tasks.settings import flags, to_dict
 from tasks.vision.assess import label
 from tasks.vision.config import DROConfig
 from tasks.vision.presets import DEFAULT, PRESETS
@@ -60,7 +60,9 @@ class TrainDRO(Command):
     def run(self) -> None:
         """Train, and say how to go on."""
         folder = self.run_folder or free_folder(Path("runs") / label(self.config))
-        run = Run.create(folder, {"task": "dro", **to_dict(self.config)}, overwrite=self.overwrite)
+        command = f"bilevel train dro {flags(self.config, DROConfig())} --run {folder}"
+        settings = {"task": "dro", "command": command, **to_dict(self.config)}
+        run = Run.create(folder, settings, overwrite=self.overwrite)
         loggers = None
         if self.tensorboard:
             from bilevel.loggers import CSVLogger, TensorBoardLogger

@@ -128,9 +128,9 @@ def _uneven(setting: Setting) -> list[Notice]:
 
 def _masking(setting: Setting) -> list[Notice]:
     """Look for the signs of gradient masking that a table of attacks can show (Athalye et al. 2018)."""
-    result = []
+    result = _cross_entropy_fails(setting.methods)
     for method in setting.methods:
-        result += _random_wins(method) + _cross_entropy_fails(method)
+        result += _random_wins(method)
         if method.clean and method.strongest.mean > method.clean.mean + 1e-9:
             result.append(Notice(f"{method.name} is more accurate under attack than without: check the attack.", True))
     return result
@@ -150,18 +150,28 @@ def _random_wins(method: Method) -> list[Notice]:
     return [Notice(f"{text}: a sign of gradient masking.", True)] if stronger else []
 
 
-def _cross_entropy_fails(method: Method) -> list[Notice]:
-    # "PGM-100 + CW-100" is the worst of two: it is one of the others.
-    sign = {name: e for name, e in method.attacks.items() if re.fullmatch(r"(PGM|PGD|FGSM)[-\d\s]*", name.upper())}
-    others = {name: e for name, e in method.attacks.items() if name not in sign}
-    if not sign or not others:
-        return []
-    name = min(others, key=lambda attack: others[attack].mean)
-    fall = min(e.mean for e in sign.values()) - others[name].mean
-    if fall <= max(_MASKED, 2 * (others[name].stderr or 0)):
-        return []
-    text = f"{name} takes {percent(fall)} points more from {method.name} than any sign-gradient attack"
-    return [Notice(f"{text}: its accuracy under those attacks flatters it.", True)]
+def _cross_entropy_fails(methods: Sequence[Method]) -> list[Notice]:
+    """Say which attacks take much more from which methods than sign-gradient attacks do, an attack a sentence."""
+    falls: dict[str, list[tuple[float, str]]] = {}
+    for method in methods:
+        # "PGM-100 + CW-100" is the worst of two: it is one of the others.
+        sign = {name: e for name, e in method.attacks.items() if re.fullmatch(r"(PGM|PGD|FGSM)[-\d\s]*", name.upper())}
+        others = {name: e for name, e in method.attacks.items() if name not in sign}
+        if not sign or not others:
+            continue
+        name = min(others, key=lambda attack: others[attack].mean)
+        fall = min(e.mean for e in sign.values()) - others[name].mean
+        if fall > max(_MASKED, 2 * (others[name].stderr or 0)):
+            falls.setdefault(name, []).append((fall, method.name))
+    result = []
+    for attack, found in falls.items():
+        least, most = percent(min(found)[0]), percent(max(found)[0])
+        points = least if least == most else f"{least} to {most}"
+        text = f"{attack} takes {points} points more from {enumerated([name for _, name in found])}"
+        result.append(
+            Notice(f"{text} than any sign-gradient attack: accuracy under those attacks flatters the method.", True)
+        )
+    return result
 
 
 def _seeds(setting: Setting) -> list[Notice]:

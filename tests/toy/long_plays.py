@@ -19,7 +19,7 @@ EIGHTH = PAPER.steps // 8
 KAPPAS = ((1.0, 0.3, 1.0, 0.0), (4.0, -0.5, 0.5, 1.0))
 """κ, the first gain and the start of each play of the linear rule."""
 
-INSIDE, OUTSIDE = 0.2, 3.0
+INSIDE, OUTSIDE = 0.6, 3.0
 
 
 def paper():
@@ -35,7 +35,7 @@ def van_der_pol(x):
     def make(*, lives_on, bound):
         return VanDerPol(x, 0.0, strength=0.2, lives_on=lives_on, bound=bound)
 
-    one = play(GradientPlay("", bilevel.LeaderFirst()).solver(make, 0.02), 2000)
+    one = play(GradientPlay("", bilevel.LeaderFirst()).solver(make, 0.02), 2500)
     return one.distance[-314:].square().mean().sqrt().item()  # 2π / h points
 
 

@@ -339,6 +339,7 @@ def test_names_and_settings():
     paper = pgm(0.031).describe()
     assert paper["step_size"] == pytest.approx(0.003)
     assert pgm(0.031).start.radius == pytest.approx(1e-4)
+    assert (pgm(0.31).step_size, pgm(0.31).start.radius) == (pytest.approx(0.03), pytest.approx(1e-3))
     assert fgsm(0.2).describe() == {"eps": 0.2, "norm": "linf", "steps": 1, "step_size": 0.2, "start": "Center()"}
     assert cw(8 / 255).step_size == pytest.approx(2 / 255)
 
