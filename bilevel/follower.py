@@ -5,10 +5,10 @@ from __future__ import annotations
 import abc
 from typing import Any, final
 
-import torch
 from torch import Tensor
 
 from bilevel.errors import CheckpointError, TaskError
+from bilevel.rng import RandomSources
 from bilevel.rollout import Rollout
 from bilevel.rules.protocol import Rule, State
 from bilevel.task import Task
@@ -111,7 +111,7 @@ class LivingFollower(Follower):
         self.place, self._loaded = None, state or None
 
     def _restore(self, batch: Any, state: dict[str, Any]) -> tuple[Tree, State]:
-        with torch.random.fork_rng():  # the structure is asked for, not a new draw
+        with RandomSources().kept_aside():  # the structure is asked for, not a new draw
             z, rule_state = self._start(batch)
         place = []
         for name, tree in (("answer", z), ("rule_state", rule_state)):

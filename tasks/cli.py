@@ -34,7 +34,10 @@ COMMANDS: dict[str, Entry | Mapping[str, Entry]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return the exit status: 0 done, 2 for an error of use, 1 for another, 130 after Ctrl-C."""
+    """Run a command and return the exit status.
+
+    It is 0 when all is done, 2 for an error of use, 1 for another, 130 after Ctrl-C and 143 after SIGTERM.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     entry: Entry | Mapping[str, Entry | Mapping[str, Entry]] = COMMANDS
     path: list[str] = []
@@ -77,7 +80,7 @@ def _run(entry: Entry, path: list[str], words: list[str]) -> int:
     except BilevelError as error:
         return _fail(str(error), 1)
     except KeyboardInterrupt as stop:
-        return _fail(str(stop) or "Stopped.", 130)
+        return _fail(str(stop) or "Stopped.", 128 + getattr(stop, "signal", 2))
     except BrokenPipeError:  # the output goes to a reader that has seen enough, such as head
         sys.stdout = None
     return 0

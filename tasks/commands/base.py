@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
 
 from bilevel.errors import ConfigurationError
 
@@ -14,7 +13,7 @@ class Command(abc.ABC):
     """The options of a command are its fields; their docstrings are its help."""
 
     @classmethod
-    def default(cls, arguments: Sequence[str]) -> Self | None:
+    def default(cls, arguments: Sequence[str]) -> Command | None:
         """Return the options to begin with, which may depend on ``arguments``; ``None`` for those of the class."""
         del arguments
         return None

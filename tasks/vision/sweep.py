@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Protocol, TypeAlias, final
 
 import torch
 
@@ -20,8 +20,20 @@ from tasks.vision.assess import attacks_for, label, write_curves, write_examples
 from tasks.vision.config import DROConfig
 from tasks.vision.train import train
 
-Event = tuple[str, str, dict[str, Any]]
+Event: TypeAlias = tuple[str, str, dict[str, Any]]
 """The part's name, what happened to it (begin, step, attack, end), and numbers."""
+
+
+class Channel(Protocol):
+    """Carries events from the processes of the parts: a queue of any kind."""
+
+    def put(self, event: Event) -> None:
+        """Send ``event``."""
+        ...
+
+    def get_nowait(self) -> Event:
+        """Return the next event; raise `queue.Empty` if there is none."""
+        ...
 
 
 @final
@@ -88,7 +100,7 @@ def sweep(
     if not missing:
         return
     with context.Manager() as manager, ProcessPoolExecutor(workers, mp_context=context) as pool:
-        events: queue.Queue[Event] = manager.Queue()
+        events: Channel = manager.Queue()
         waiting: dict[Future[None], DROConfig] = {
             pool.submit(_train_and_attack, config, run.path, assessment, events): config for config in missing
         }
@@ -102,11 +114,11 @@ def sweep(
                     _collect(run, config)
                     watch.event(part_name(config), "end", {})
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=True, cancel_futures=True)  # each part ends, or stops with a checkpoint
             raise
 
 
-def _drain(events: queue.Queue[Event], watch: Watch) -> None:
+def _drain(events: Channel, watch: Watch) -> None:
     while True:
         try:
             watch.event(*events.get_nowait())
@@ -121,7 +133,7 @@ def _collect(run: Run, config: DROConfig) -> None:
     run.append_curves(part.curves())
 
 
-def _train_and_attack(config: DROConfig, folder: Path, assessment: Assessment, events: queue.Queue[Event]) -> None:
+def _train_and_attack(config: DROConfig, folder: Path, assessment: Assessment, events: Channel) -> None:
     """Do one part, in a process of its own."""
     torch.set_num_threads(1)
     name = part_name(config)
@@ -151,7 +163,7 @@ def _train_and_attack(config: DROConfig, folder: Path, assessment: Assessment, e
 class Reporter(Progress):
     """Sends the progress of a training to another process, a few times a second."""
 
-    def __init__(self, name: str, events: queue.Queue[Event]) -> None:
+    def __init__(self, name: str, events: Channel) -> None:
         self.name = name
         self.events = events
         self.taken = 0
