@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, final
+from typing import Any, Protocol, TypeAlias, final, runtime_checkable
 
 import torch
 
@@ -24,6 +24,7 @@ Event: TypeAlias = tuple[str, str, dict[str, Any]]
 """The part's name, what happened to it (begin, step, attack, end), and numbers."""
 
 
+@runtime_checkable
 class Channel(Protocol):
     """Carries events from the processes of the parts: a queue of any kind."""
 
