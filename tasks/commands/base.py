@@ -23,6 +23,17 @@ class Command(abc.ABC):
         """Do it."""
 
 
+def named_preset(arguments: Sequence[str], usual: str) -> str:
+    """Return the preset that command-line arguments name, which must be known before they can be read."""
+    name = usual
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if argument.startswith("--preset="):
+            name = argument.removeprefix("--preset=")
+        elif before == "--preset":
+            name = argument
+    return name
+
+
 def free_folder(stem: Path) -> Path:
     """Return ``stem``, or with a number behind it the first name that is not taken yet."""
     taken = 1

@@ -9,7 +9,7 @@ from typing import Annotated, final
 
 import tyro
 
-from tasks.commands.base import Command, free_folder
+from tasks.commands.base import Command, free_folder, named_preset
 from tasks.names import look_up
 from tasks.run import Run
 from tasks.settings import flags, to_dict
@@ -49,12 +49,7 @@ class TrainDRO(Command):
         Raises:
             ConfigurationError: for an unknown preset.
         """
-        name = DEFAULT
-        for before, argument in zip(["", *arguments], arguments, strict=False):
-            if argument.startswith("--preset="):
-                name = argument.removeprefix("--preset=")
-            elif before == "--preset":
-                name = argument
+        name = named_preset(arguments, DEFAULT)
         return cls(config=look_up(PRESETS, name, "preset"), preset=name)
 
     def run(self) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, final
 
 import tyro
 
-from tasks.commands.base import Command, free_folder
-from tasks.toy.config import ToyConfig
+from tasks.commands.base import Command, free_folder, named_preset
+from tasks.names import look_up
+from tasks.toy.config import PRESETS, ToyConfig
 from tasks.toy.train import train_toy
 
 
@@ -25,6 +27,19 @@ class TrainToy(Command):
 
     overwrite: bool = False
     """Remove the run that is in that folder already."""
+
+    preset: str = "default"
+    """Begin with these settings (default, or paper: a full turn with steps of 1e-4); flags change single ones."""
+
+    @classmethod
+    def default(cls, arguments: Sequence[str]) -> TrainToy:
+        """Return the settings of the preset that ``arguments`` name.
+
+        Raises:
+            ConfigurationError: for an unknown preset.
+        """
+        name = named_preset(arguments, "default")
+        return cls(config=look_up(PRESETS, name, "preset"), preset=name)
 
     def run(self) -> None:
         """Play, draw, and say where the pictures are."""

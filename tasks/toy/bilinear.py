@@ -16,13 +16,13 @@ from tasks.toy.game import Game, Point
 
 @final
 class Xy(Game):
-    r"""The game :math:`f(x, y) = xy` on two numbers, with its equilibrium at (0, 0).
+    r"""The game $f(x, y) = xy$ on two numbers, with its equilibrium at (0, 0).
 
     What is known exactly, for gradient steps of size h by both players (`tasks.toy.exact` computes it):
 
-    - simultaneous play turns by arctan(h) a step and multiplies the radius by :math:`\sqrt{1 + h^2}`, so it never
+    - simultaneous play turns by arctan(h) a step and multiplies the radius by $\sqrt{1 + h^2}$, so it never
       arrives, however small h is;
-    - alternating play keeps :math:`x^2 + y^2 - hxy` (the leader first) or :math:`x^2 + y^2 + hxy` (the follower
+    - alternating play keeps $x^2 + y^2 - hxy$ (the leader first) or $x^2 + y^2 + hxy$ (the follower
       first) constant for h < 2 and turns by 2 arcsin(h/2) a step: it runs round an ellipse for ever.
 
     Source: Jiang et al., ICLR 2020 submission, appendix D, with the start (1, 0) and h = 1e-4, whose "limiting
@@ -50,11 +50,11 @@ class Xy(Game):
 
 @final
 class Bilinear(Game):
-    r"""The game :math:`f(x, y) = x^\top M y`, an equilibrium of which is (0, 0); the only one if M is invertible.
+    r"""The game $f(x, y) = x^\top M y$, an equilibrium of which is (0, 0); the only one if M is invertible.
 
     In the coordinates of M's singular vectors it falls apart into games σᵢ xᵢ yᵢ, each of which is `Xy` with the
-    step hσᵢ: simultaneous play multiplies the i-th radius by :math:`\sqrt{1 + h^2\sigma_i^2}` a step, alternating
-    play keeps :math:`x^\top x + y^\top y \mp h\, x^\top M y` constant (minus: the leader first) for hσᵢ < 2.
+    step hσᵢ: simultaneous play multiplies the i-th radius by $\sqrt{1 + h^2\sigma_i^2}$ a step, alternating
+    play keeps $x^\top x + y^\top y \mp h\, x^\top M y$ constant (minus: the leader first) for hσᵢ < 2.
 
     Args:
         matrix: M, a row for each coordinate of x and a column for each of y.

@@ -9,7 +9,7 @@ import math
 
 
 def simultaneous_growth(step: float) -> float:
-    r"""Return :math:`\sqrt{1 + h^2}`, the factor by which simultaneous play grows the radius each step."""
+    r"""Return $\sqrt{1 + h^2}$, the factor by which simultaneous play grows the radius each step."""
     return math.hypot(1.0, step)
 
 
@@ -19,7 +19,7 @@ def simultaneous_angle(step: float) -> float:
 
 
 def leader_first_invariant(x: float, y: float, step: float) -> float:
-    r"""Return :math:`x^2 + y^2 - hxy`, which alternating play with the leader first never changes.
+    r"""Return $x^2 + y^2 - hxy$, which alternating play with the leader first never changes.
 
     One step is (x, y) ↦ (x - hy, y + h(x - hy)), a linear map of determinant 1 and trace 2 - h². For h < 2 its
     orbits lie on the ellipses of this quadratic form.
@@ -28,7 +28,7 @@ def leader_first_invariant(x: float, y: float, step: float) -> float:
 
 
 def follower_first_invariant(x: float, y: float, step: float) -> float:
-    r"""Return :math:`x^2 + y^2 + hxy`, which alternating play with the follower first never changes."""
+    r"""Return $x^2 + y^2 + hxy$, which alternating play with the follower first never changes."""
     return x * x + y * y + step * x * y
 
 
@@ -40,6 +40,6 @@ def alternating_angle(step: float) -> float:
 def alternating_radii(invariant: float, step: float) -> tuple[float, float]:
     r"""Return the least and the greatest radius on the ellipse of ``invariant``, for h < 2.
 
-    The quadratic form has the eigenvalues 1 ± h/2, so :math:`Q/(1 + h/2) \le x^2 + y^2 \le Q/(1 - h/2)`.
+    The quadratic form has the eigenvalues 1 ± h/2, so $Q/(1 + h/2) \le x^2 + y^2 \le Q/(1 - h/2)$.
     """
     return math.sqrt(invariant / (1 + step / 2)), math.sqrt(invariant / (1 - step / 2))

@@ -16,7 +16,7 @@ from bilevel.task import Task
 def gradient_field(
     task: Task[Any, Any], xs: Float64[Tensor, " columns"], ys: Float64[Tensor, " rows"], *, batch: Any = None
 ) -> tuple[Float64[np.ndarray, "rows columns"], Float64[np.ndarray, "rows columns"]]:
-    r"""Return :math:`(-\partial_x \ell, -\partial_y q)` on a grid: minus each player's gradient of its own loss.
+    r"""Return $(-\partial_x \ell, -\partial_y q)$ on a grid: minus each player's gradient of its own loss.
 
     It works for every task, general-sum ones too, whose leader is a single number and whose follower is as well. The
     leader is left where it was.

@@ -20,7 +20,7 @@ Point: TypeAlias = float | Sequence[float] | Tensor
 
 
 class Game(MinimaxTask[nn.Parameter, None], abc.ABC):
-    r"""The game :math:`\min_x \max_y f(x, y)` in float64; the leader plays x, the follower y.
+    r"""The game $\min_x \max_y f(x, y)$ in float64; the leader plays x, the follower y.
 
     A subclass defines `value` and `equilibrium`. There is no data: every step's batch is ``None``.
 

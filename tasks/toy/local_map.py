@@ -17,9 +17,8 @@ from tasks.toy.bilinear import Xy
 class LocalMap:
     r"""One step of a learned follower that starts anew and its leader on `Xy`, near x = 0.
 
-    .. math::
-        \begin{pmatrix} x \\ \beta \end{pmatrix} \mapsto
-        \begin{pmatrix} 1 - ha - h\eta & -h \\ \eta & 1 \end{pmatrix} \begin{pmatrix} x \\ \beta \end{pmatrix}
+    $$\begin{pmatrix} x \\ \beta \end{pmatrix} \mapsto
+    \begin{pmatrix} 1 - ha - h\eta & -h \\ \eta & 1 \end{pmatrix} \begin{pmatrix} x \\ \beta \end{pmatrix}$$
 
     Attributes:
         step: the leader's step size h.
@@ -46,7 +45,7 @@ class LocalMap:
 def local_map(solver: Solver[None]) -> LocalMap:
     r"""Measure the local map of a learned rule as it is now.
 
-    The gain is a central difference over ±1e-7, and :math:`\eta = \sum_i D_i (\partial g / \partial \phi_i)^2`
+    The gain is a central difference over ±1e-7, and $\eta = \sum_i D_i (\partial g / \partial \phi_i)^2$
     with the rates D of φ's optimizer.
 
     Args:

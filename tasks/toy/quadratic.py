@@ -15,12 +15,12 @@ from tasks.toy.game import Game
 
 @final
 class Quadratic(Game):
-    r"""The game :math:`f(x, y) = xy + \frac{a}{2} x^2 - \frac{b}{2} y^2`, with its equilibrium at (0, 0).
+    r"""The game $f(x, y) = xy + \frac{a}{2} x^2 - \frac{b}{2} y^2$, with its equilibrium at (0, 0).
 
     Simultaneous gradient steps of size h are the linear map with trace 2 - h(a + b) and determinant
     (1 - ha)(1 - hb) + h²: they converge if and only if the determinant is below 1 and the trace above
     -(1 + determinant). With a = b the radius is multiplied by exactly
-    :math:`\sqrt{(1 - ha)^2 + h^2}` a step, which is below 1 for h < 2a / (1 + a²): a price, however small, makes
+    $\sqrt{(1 - ha)^2 + h^2}$ a step, which is below 1 for h < 2a / (1 + a²): a price, however small, makes
     gradient play arrive, if the steps are small enough. For a, b > 0 (0, 0) is the saddle point.
 
     Args:

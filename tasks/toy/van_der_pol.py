@@ -15,10 +15,10 @@ from tasks.toy.game import Game
 
 @final
 class VanDerPol(Game):
-    r"""The game :math:`f(x, y) = xy + \varepsilon \left(\frac{y^2}{2} - \frac{y^4}{4}\right)`.
+    r"""The game $f(x, y) = xy + \varepsilon \left(\frac{y^2}{2} - \frac{y^4}{4}\right)$.
 
     Its gradient flow x' = -y, y' = x + ε(y - y³) is van der Pol's oscillator for v = √3 y:
-    :math:`v'' - \varepsilon (1 - v^2) v' + v = 0`. So one closed orbit attracts every start but (0, 0), which
+    $v'' - \varepsilon (1 - v^2) v' + v = 0$. So one closed orbit attracts every start but (0, 0), which
     repels: for small ε it is the circle of radius 2/√3 ≈ 1.155, run round once in a time of 2π(1 + ε²/16). The
     orbits of `Xy` have the radius of their start instead, and attract nobody.
 
