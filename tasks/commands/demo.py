@@ -15,7 +15,6 @@ from tasks.commands.base import Command, free_folder, require
 from tasks.commands.summary import show
 from tasks.report import write_report
 from tasks.run import Run
-from tasks.vision.assess import label
 from tasks.vision.config import DROConfig
 from tasks.vision.presets import DEFAULT, PRESETS
 from tasks.vision.sweep import Assessment, Watch, part_name, sweep
@@ -56,8 +55,8 @@ class Demo(Command):
     epochs: int = 30
     """How often each defence goes through the training images."""
 
-    seed: int = 0
-    """The split of the data, the first weights and the order of the images."""
+    seeds: tuple[int, ...] = (0,)
+    """One comparison for each: the split of the data, the first weights and the order of the images depend on it."""
 
     workers: int = min(2, os.cpu_count() or 1)
     """How many defences are trained at a time."""
@@ -68,28 +67,40 @@ class Demo(Command):
     def run(self) -> None:
         """Train, attack, compare."""
         require(self.epochs >= 1, f"epochs must be at least 1, got {self.epochs}.")
+        require(
+            bool(self.seeds) and len(set(self.seeds)) == len(self.seeds) and min(self.seeds) >= 0,
+            f"seeds must be different numbers from 0, got {list(self.seeds)}.",
+        )
         require(self.workers >= 1, f"workers must be at least 1, got {self.workers}.")
         folder = self.out or free_folder(Path("runs") / "demo")
-        settings: dict[str, Any] = {"epochs": self.epochs, "seed": self.seed, "workers": self.workers}
-        command = " ".join(["bilevel demo", *(f"--{name} {value}" for name, value in settings.items())])
-        settings = {"task": "demo", "command": command, **settings}
+        seeds = " ".join(map(str, self.seeds))
+        command = f"bilevel demo --epochs {self.epochs} --seeds {seeds} --workers {self.workers}"
+        settings = {
+            "task": "demo",
+            "command": command,
+            "epochs": self.epochs,
+            "seeds": list(self.seeds),
+            "workers": self.workers,
+        }
         go_on(Run.create(folder, settings, overwrite=self.overwrite))
 
 
 def go_on(run: Run) -> None:
     """Do what is missing of a demonstration, and compare."""
     settings = run.config
-    configs = defences(settings["epochs"], settings["seed"])
+    seeds = settings["seeds"]
+    configs = [config for seed in seeds for config in defences(settings["epochs"], seed)]
     console = Console(stderr=True)
     print(
         f"Training {len(configs)} defences on scikit-learn's digits (8 x 8 images, eps = {configs[0].eps}) and "
-        "attacking each: about 4 minutes on 2 cores.",
+        f"attacking each: about {4 * len(seeds)} minutes on 2 cores.",
         flush=True,
     )
-    attacks = Assessment(ATTACKS, curves=True, examples=True)
     try:
         with Bars(configs, console) as bars:
-            sweep(run, configs, attacks, workers=settings["workers"], watch=bars)
+            sweep(
+                run, configs, Assessment(ATTACKS, curves=True, examples=True), workers=settings["workers"], watch=bars
+            )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"Stopped. What is done is kept; go on with: bilevel resume {run.path}") from None
     show([run])
@@ -102,7 +113,7 @@ class Bars(Watch):
 
     def __init__(self, configs: Sequence[DROConfig], console: Console) -> None:
         columns = (
-            TextColumn("{task.description:<22}"),
+            TextColumn("{task.description:<28}"),
             BarColumn(bar_width=32),
             TaskProgressColumn(),
             TextColumn("{task.fields[stage]:<10}"),
@@ -110,7 +121,7 @@ class Bars(Watch):
         )
         self.progress = Progress(*columns, console=console, disable=not console.is_terminal)
         self.bars = {
-            part_name(config): self.progress.add_task(label(config), start=False, total=None, stage="waiting")
+            part_name(config): self.progress.add_task(part_name(config), start=False, total=None, stage="waiting")
             for config in configs
         }
 

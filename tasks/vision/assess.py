@@ -137,4 +137,7 @@ def write_curves(
 def write_examples(training: Training, run: Run, attacks: Sequence[Attack], *, split: str = "test") -> None:
     """Draw some perturbed images into the run's figures."""
     figure = example_figure(training.model, part(training, split), attacks)
-    figure.savefig(run.figures / f"examples-{label(training.config)}.png", dpi=110)
+    name = label(training.config)
+    figure.savefig(
+        run.figures / f"examples-{name}.png", dpi=110, metadata={"Description": f"{name}, seed {training.config.seed}"}
+    )

@@ -8,7 +8,7 @@ import queue
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, final, runtime_checkable
 
@@ -100,10 +100,15 @@ def sweep(
             watch.event(part_name(config), "end", {})
     if not missing:
         return
+
+    def _of(config: DROConfig) -> Assessment:
+        # A picture for each seed would be too many to look at.
+        return replace(assessment, examples=assessment.examples and config.seed == configs[0].seed)
+
     with context.Manager() as manager, ProcessPoolExecutor(workers, mp_context=context) as pool:
         events: Channel = manager.Queue()
         waiting: dict[Future[None], DROConfig] = {
-            pool.submit(_train_and_attack, config, run.path, assessment, events): config for config in missing
+            pool.submit(_train_and_attack, config, run.path, _of(config), events): config for config in missing
         }
         try:
             while waiting:
