@@ -52,7 +52,7 @@ def run(title: str, model: nn.Module, *, channels: int, size: int, batch_size: i
         mine = copy.deepcopy(model)
         chosen = replace(method, network=Small(width=width)) if isinstance(method, L2L) else method
         optimizer = torch.optim.SGD(mine.parameters(), lr=0.01, momentum=0.9, weight_decay=2e-4)
-        solver = chosen.solver(mine, eps=0.1, channels=channels, leader_optimizer=optimizer)
+        solver = chosen.solver(mine, eps=0.1, channels=channels, samples=batch_size, leader_optimizer=optimizer)
         candidates[name] = lambda solver=solver: solver.step(batch)
     seconds = interleaved(candidates, rounds=rounds)
     for name, values in seconds.items():

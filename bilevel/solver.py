@@ -14,7 +14,7 @@ from torch import Tensor, nn, optim
 from bilevel.errors import CheckpointError, ConfigurationError
 from bilevel.follower import make_follower
 from bilevel.hypergradient import Direct, Hypergradient, LeaderGradient
-from bilevel.hypergradient.direct import differentiate, loss_name, require_dependence
+from bilevel.hypergradient.direct import differentiate, loss_name, pack
 from bilevel.leader import LeaderUpdate, OptimizerUpdate, parameters_of, step_along
 from bilevel.play import Play, Simultaneous
 from bilevel.record import Record
@@ -22,7 +22,7 @@ from bilevel.rollout import Rollout, roll_out, scalar
 from bilevel.rule_loss import LastAnswer, RuleLoss
 from bilevel.rules.protocol import Rule
 from bilevel.task import Task
-from bilevel.tree import Tree, detach, norm
+from bilevel.tree import Tree, detach, leaves, norm, tree_map
 
 BatchT = TypeVar("BatchT")
 
@@ -149,23 +149,27 @@ class Solver(Generic[BatchT]):
         """Return both players' gradients at the same answer in as few passes as the task allows."""
         if not (self._moved and self._phi and self.hypergradient.shares_backward):
             return self.leader_gradient(batch, rollout), self.rule_gradient(batch, rollout)
-        leader_loss, follower_loss = self.task.losses(batch, rollout.answer)
+        # The leader's loss is differentiated at a point of its own, apart from what else the answer goes into.
+        answer = tree_map(torch.clone, rollout.answer) if self.task.remembers else rollout.answer
+        leader_loss, follower_loss = self.task.losses(batch, answer)
         leader_loss = scalar(leader_loss, self.task, loss_name(self.task))
         if not self.task.zero_sum:
-            gradient = differentiate(leader_loss, self._moved, self.task, retain_graph=True)
+            leader = differentiate(leader_loss, self._moved, answer, self.task, retain_graph=True)
             follower_loss = scalar(follower_loss, self.task, "follower_loss")
             phi = self._differentiate_rule(follower_loss, rollout)
         else:
             addition = self.rule_loss.addition(rollout)
             total = leader_loss if addition is None else leader_loss - addition
-            both = torch.autograd.grad(total, [*self._moved, *self._phi], allow_unused=True)
-            gradient, phi = both[: len(self._moved)], both[len(self._moved) :]
-            phi = tuple(None if g is None else g.neg_() for g in phi)
-            require_dependence(gradient, self.task)
-        return LeaderGradient(leader_loss.detach(), gradient), RuleGradient(follower_loss.detach(), phi)
+            places = leaves(answer) if self.task.remembers else []
+            both = torch.autograd.grad(total, [*self._phi, *self._moved, *places], allow_unused=True)
+            phi = tuple(None if g is None else g.neg_() for g in both[: len(self._phi)])
+            leader = pack(leader_loss, both[len(self._phi) :], len(self._moved), answer, self.task)
+        return leader, RuleGradient(follower_loss.detach(), phi)
 
     def move_leader(self, batch: BatchT, rollout: Rollout, gradient: LeaderGradient | None) -> None:
-        """Let the leader move, along ``gradient`` if it is moved by one."""
+        """Let the leader move, along ``gradient`` if it is moved by one; a task that remembers takes note."""
+        if gradient is not None and gradient.answer_gradient is not None:
+            self.task.remember(batch, detach(rollout.answer), gradient.answer_gradient)
         if self.leader_update is None:
             return
         pairs = None if gradient is None else list(zip(self._moved, gradient.gradient, strict=True))
@@ -188,6 +192,7 @@ class Solver(Generic[BatchT]):
             "rule": self.rule.state_dict() if isinstance(self.rule, nn.Module) else None,
             "rule_optimizer": self.rule_optimizer.state_dict() if self.rule_optimizer else None,
             "follower": self.follower.state_dict(),
+            "task": self.task.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -211,6 +216,7 @@ class Solver(Generic[BatchT]):
             if self.rule_optimizer:
                 self.rule_optimizer.load_state_dict(state["rule_optimizer"])
             self.follower.load_state_dict(state["follower"])
+            self.task.load_state_dict(state["task"])
             self.step_count = state["step_count"]
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise CheckpointError(f"The saved state belongs to another task, rule or optimizer: {error}") from error

@@ -59,6 +59,27 @@ class Task(abc.ABC, Generic[LeaderT, BatchT]):
         """Return both losses at ``z``; override it where one forward pass can serve both."""
         return self.leader_loss(batch, z), self.follower_loss(batch, z)
 
+    @property
+    def remembers(self) -> bool:
+        """Whether `remember` is to be called after each step; it costs the gradient at the answer."""
+        return False
+
+    def remember(self, batch: BatchT, answer: Tree, gradient: Tree) -> None:
+        """Take note of an answer, so that a later `start` can begin from it; by default nothing is kept.
+
+        Args:
+            batch: the batch.
+            answer: the follower's answer that the leader saw, without a graph.
+            gradient: ∇_z ℓ(θ, z) of the leader's loss there, which comes out of the leader's own backward pass.
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs of what the task remembers, as tensors and plain Python values."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up the state that `state_dict` returned."""
+
     def inner_context(self) -> AbstractContextManager[Any]:
         """Return the context for the passes whose gradients only feed the rule (batch-norm modes, say)."""
         return nullcontext()

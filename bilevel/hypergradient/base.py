@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bilevel.rollout import Rollout
 from bilevel.task import Task
+from bilevel.tree import Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +21,14 @@ class LeaderGradient:
     Attributes:
         loss: ℓ(θ, z) at the follower's answer, without a graph.
         gradient: one tensor a parameter of the leader, ``None`` where the loss does not depend on it.
+        answer_gradient: ∂ℓ/∂z at the answer for a task that remembers, else ``None``.
         residual: relative residual of an inner solver, if there was one.
         status: how the inner solver ended, in a word, if there was one.
     """
 
     loss: Tensor
     gradient: tuple[Tensor | None, ...]
+    answer_gradient: Tree | None = None
     residual: Tensor | None = None
     status: str | None = None
 

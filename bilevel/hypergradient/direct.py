@@ -13,7 +13,7 @@ from bilevel.errors import TaskError
 from bilevel.hypergradient.base import Hypergradient, LeaderGradient
 from bilevel.rollout import Rollout, scalar
 from bilevel.task import Task
-from bilevel.tree import detach
+from bilevel.tree import Tree, detach, leaves, replace_leaves, tree_map
 
 
 @final
@@ -34,20 +34,39 @@ class Direct(Hypergradient):
         self, task: Task[Any, Any], batch: Any, rollout: Rollout, leader: Sequence[Tensor]
     ) -> LeaderGradient:
         """Return ∂ℓ/∂θ with the answer cut from its graph."""
+        answer = detach(rollout.answer)
+        if task.remembers:
+            answer = tree_map(torch.Tensor.requires_grad_, answer)
         with torch.enable_grad():
-            loss = scalar(task.leader_loss(batch, detach(rollout.answer)), task, loss_name(task))
-        return LeaderGradient(loss.detach(), differentiate(loss, leader, task))
+            loss = scalar(task.leader_loss(batch, answer), task, loss_name(task))
+        return differentiate(loss, leader, answer, task)
 
 
 def differentiate(
-    loss: Tensor, leader: Sequence[Tensor], task: Task[Any, Any], *, retain_graph: bool = False
-) -> tuple[Tensor | None, ...]:
-    """Return the gradient of the leader's loss in ``leader``; raise `TaskError` if it depends on none of them."""
-    gradient: tuple[Tensor | None, ...] = ()
+    loss: Tensor, leader: Sequence[Tensor], answer: Tree, task: Task[Any, Any], *, retain_graph: bool = False
+) -> LeaderGradient:
+    """Return the gradient of the leader's loss in ``leader``, and in ``answer`` for a task that remembers.
+
+    Raises:
+        TaskError: if the loss depends on no parameter of the leader.
+    """
+    places = leaves(answer) if task.remembers else []
+    found: tuple[Tensor | None, ...] = ()
     if loss.requires_grad:
-        gradient = torch.autograd.grad(loss, list(leader), allow_unused=True, retain_graph=retain_graph)
-    require_dependence(gradient, task)
-    return gradient
+        found = torch.autograd.grad(loss, [*leader, *places], allow_unused=True, retain_graph=retain_graph)
+    return pack(loss, found, len(leader), answer, task)
+
+
+def pack(
+    loss: Tensor, found: Sequence[Tensor | None], count: int, answer: Tree, task: Task[Any, Any]
+) -> LeaderGradient:
+    """Return the first ``count`` gradients as the leader's, and those behind them, if any, as the answer's."""
+    require_dependence(found[:count], task)
+    behind = None
+    if len(found) > count:
+        pairs = zip(found[count:], leaves(answer), strict=True)
+        behind = replace_leaves(answer, [torch.zeros_like(leaf) if g is None else g for g, leaf in pairs])
+    return LeaderGradient(loss.detach(), tuple(found[:count]), behind)
 
 
 def require_dependence(gradient: Sequence[Tensor | None], task: Task[Any, Any]) -> None:

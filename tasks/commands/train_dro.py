@@ -55,7 +55,7 @@ class TrainDRO(Command):
     def run(self) -> None:
         """Train, and say how to go on."""
         folder = self.run_folder or free_folder(Path("runs") / label(self.config))
-        command = f"bilevel train dro {flags(self.config, DROConfig())} --run {folder}"
+        command = f"bilevel train dro {flags(self.config, PRESETS[DEFAULT])} --run {folder}"
         settings = {"task": "dro", "command": command, **to_dict(self.config)}
         run = Run.create(folder, settings, overwrite=self.overwrite)
         loggers = None

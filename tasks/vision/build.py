@@ -51,14 +51,14 @@ def method_of(config: DROConfig) -> Method:
     method = look_up(METHODS, config.method, "method")
     if isinstance(method, SignSteps):
         method = replace(method, norm=tables.NORM_MODES[config.pgm_norm], beta=config.pgm_beta)
+        if method.warm is not None:
+            method = replace(method, warm=config.warm)
         if config.method == "pgm":
             start = tables.STARTS[config.pgm_start](config.pgm_start_size)
             method = replace(method, steps=config.pgm_steps, step=config.pgm_step, start=start)
     if isinstance(method, L2L):
         method = replace(
             method,
-            inputs=with_preprocess(method.inputs, tables.PREPROCESSES[config.attacker_gradient]),
-            network=tables.ATTACKERS[config.attacker](config.attacker_width, config.attacker_skip),
             start=tables.STARTS[config.attacker_start](config.attacker_start_size),
             norm=tables.NORM_MODES[config.attacker_norm],
             play=tables.PLAYS[config.play],
@@ -70,8 +70,22 @@ def method_of(config: DROConfig) -> Method:
                 weight_decay=config.attacker_weight_decay,
             ),
         )
+        if config.attacker_gradient is not None:
+            preprocess = tables.PREPROCESSES[config.attacker_gradient]
+            method = replace(method, inputs=with_preprocess(method.inputs, preprocess))
+        if config.attacker is not None:
+            make = tables.ATTACKERS[config.attacker]
+            network = make(config.attacker_width, config.attacker_depth, config.attacker_skip)
+            method = replace(method, network=network)
+        if method.warm is not None:
+            method = replace(method, warm=config.warm)
         if config.method == "k-step-l2l":
             method = replace(method, steps=config.k_steps, scale=config.k_scale)
+        method = replace(
+            method,
+            base=method.base if config.attacker_base is None else config.attacker_base,
+            scale=method.scale if config.attacker_scale is None else config.attacker_scale,
+        )
     return method
 
 
@@ -103,7 +117,11 @@ def build(
         model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
     )
     solver = (method or method_of(config)).solver(
-        model, eps=config.eps, channels=images.channels, leader_optimizer=optimizer
+        model,
+        eps=min(1.0, config.reach * config.eps),
+        channels=images.channels,
+        samples=len(images),
+        leader_optimizer=optimizer,
     )
     schedulers = tables.SCHEDULES[config.schedule](optimizer, config.epochs, config.milestones, config.decay)
     return Training(config, split, model, solver, Batches(split.train, config.batch_size), schedulers)

@@ -20,7 +20,7 @@ def check_batch(batch: ImageBatch, classes: int, name: str = "the batch") -> Non
     Raises:
         ConfigurationError: naming what is wrong.
     """
-    x, y = batch
+    x, y = batch.x, batch.y
     _check_shapes(x, y, name)
     if not x.is_floating_point():
         raise ConfigurationError(

@@ -28,11 +28,16 @@ class DROConfig:
     """The data set: digits."""
 
     method: str = "grad-l2l"
-    """What the training images are perturbed by: plain (nothing), fgsm, fgsm-rs (random start), pgm, or a learned
-    attacker: naive-l2l, grad-l2l, grad-only-l2l, 2-step-l2l, 2-step-grad-only-l2l, k-step-l2l."""
+    """What the training images are perturbed by: plain (nothing), fgsm, fgsm-rs (random start), warm-fgsm (start
+    where the last attack on the image ended), pgm, or a learned attacker: naive-l2l, grad-l2l, grad-only-l2l,
+    2-step-l2l, 2-step-grad-only-l2l, k-step-l2l, warm-l2l."""
 
     eps: float = 0.2
     """The largest change of a pixel, in units of the pixel range [0, 1]."""
+
+    reach: float = 1.0
+    """The radius while training, in multiples of eps: a classifier that learns from somewhat larger perturbations may
+    withstand those of eps better."""
 
     model: str = "small"
     """The classifier: small (three convolutions) or wide-resnet."""
@@ -90,18 +95,30 @@ class DROConfig:
     """With fgsm, fgsm-rs and pgm: learn the clean images too, with weight 1, and the perturbed ones with this weight;
     None: the perturbed ones alone."""
 
-    attacker: str = "small"
-    """The learned attacker's network: small, wide (the paper's Table 1), wide-code (as in its code) or slim."""
+    attacker: str | None = None
+    """The learned attacker's network: small, wide (the paper's Table 1), wide-code (as in its code) or slim; None: the
+    method's own, which is a small one."""
 
     attacker_width: int = 16
-    """Channels of the small attacker."""
+    """With attacker small: its channels."""
+
+    attacker_depth: int = 2
+    """With attacker small: how many convolutions it has before the last."""
 
     attacker_skip: bool = False
-    """Whether the last layer of the small attacker sees the input again."""
+    """With attacker small: whether its last layer sees the input again."""
 
-    attacker_gradient: str = "sample-rms"
+    attacker_base: float | None = None
+    """The length of a sign-gradient step to which the attacker's output is added, in multiples of eps; None: the
+    method's own, which for all but warm-l2l is no step."""
+
+    attacker_scale: float | None = None
+    """The largest change of a pixel by the attacker in one step, in multiples of eps; None: the method's own."""
+
+    attacker_gradient: str | None = None
     """How the gradient is scaled for the attacker: raw (of each image's own loss), batch-max (the batch's largest entry
-    becomes 1), sample-rms (each image's root mean square becomes 1), sign or log-sign."""
+    becomes 1), sample-rms (each image's root mean square becomes 1), sign or log-sign; None: the method's own, which is
+    sample-rms (warm-l2l sees the sign too)."""
 
     attacker_start: str = "center"
     """Where the learned attack begins: center (the clean image), uniform or gaussian (a random point around it)."""
@@ -131,6 +148,10 @@ class DROConfig:
 
     k_steps: int = 3
     """With k-step-l2l: the number of the attacker's steps."""
+
+    warm: float = 0.5
+    """With warm-fgsm and warm-l2l, whose attacks begin where the last on the same image ended: the length of the step
+    along the sign of the gradient there, in multiples of eps."""
 
     k_scale: float = 0.5
     """With k-step-l2l: the largest change of a pixel in one step, in multiples of eps."""
@@ -165,8 +186,10 @@ class DROConfig:
         look_up(tables.STARTS, self.attacker_start, "start")
         look_up(tables.NORM_MODES, self.pgm_norm, "batch-norm mode")
         look_up(tables.NORM_MODES, self.attacker_norm, "batch-norm mode")
-        look_up(tables.ATTACKERS, self.attacker, "attacker")
-        look_up(tables.PREPROCESSES, self.attacker_gradient, "scaling of the attacker's gradient")
+        if self.attacker is not None:
+            look_up(tables.ATTACKERS, self.attacker, "attacker")
+        if self.attacker_gradient is not None:
+            look_up(tables.PREPROCESSES, self.attacker_gradient, "scaling of the attacker's gradient")
         look_up(tables.RULE_LOSSES, self.attacker_loss, "loss of the attacker")
         look_up(tables.PLAYS, self.play, "play")
         look_up(tables.DEVICES, self.device, "device")
@@ -174,13 +197,20 @@ class DROConfig:
 
     def _check_numbers(self) -> None:
         positive = (
-            "eps", "epochs", "batch_size", "lr", "decay", "pgm_steps", "pgm_step", "pgm_start_size", "attacker_width",
-            "attacker_start_size", "attacker_lr", "k_steps", "k_scale",
+            "eps", "reach", "epochs", "batch_size", "lr", "decay", "pgm_steps", "pgm_step", "pgm_start_size",
+            "attacker_width", "attacker_depth", "attacker_start_size", "attacker_lr", "k_steps", "k_scale",
         )  # fmt: skip
-        for name in (*positive, *(n for n in ("width", "pgm_beta", "threads") if getattr(self, n) is not None)):
+        for name in (
+            *positive,
+            *(
+                n
+                for n in ("width", "pgm_beta", "threads", "attacker_base", "attacker_scale")
+                if getattr(self, n) is not None
+            ),
+        ):
             if not getattr(self, name) > 0:
                 raise ConfigurationError(f"{name} must be above 0, got {getattr(self, name)}.")
-        for name in ("weight_decay", "attacker_weight_decay", "seed"):
+        for name in ("weight_decay", "attacker_weight_decay", "warm", "seed"):
             if getattr(self, name) < 0:
                 raise ConfigurationError(f"{name} must be at least 0, got {getattr(self, name)}.")
         if self.eps > 1:

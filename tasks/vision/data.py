@@ -20,10 +20,12 @@ class ImageBatch(NamedTuple):
     Attributes:
         x: the images, with values in [0, 1].
         y: their labels, int64.
+        sample: their places in the set that they come from, where that is known.
     """
 
     x: Float[Tensor, "n c h w"]
     y: Int[Tensor, " n"]
+    sample: Int64[Tensor, " n"] | None = None
 
 
 @final
@@ -56,7 +58,8 @@ class Images:
     def batch(self, indices: Int64[Tensor, " k"] | slice | None = None) -> ImageBatch:
         """Return the images at ``indices`` (all of them by default), as float32 in [0, 1], and their labels."""
         at = slice(None) if indices is None else indices
-        return ImageBatch(self.pixels[at].float().div_(self.levels), self.labels[at])
+        sample = indices if isinstance(indices, Tensor) else None
+        return ImageBatch(self.pixels[at].float().div_(self.levels), self.labels[at], sample)
 
     def subset(self, indices: Int64[Tensor, " k"] | slice) -> Images:
         """Return the set of the images at ``indices``."""

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from tasks.vision.config import DROConfig
 
-DIGITS = DROConfig()
-"""Small images on a CPU: a small classifier and a small attacker whose gradients are scaled image by image."""
+DIGITS = DROConfig(method="warm-l2l", reach=1.25)
+"""Small images on a CPU, as a study on held-out data found best: attacks that begin where the last on the same image
+ended, within 1.25 ε, with a small learned correction. The documentation's page on robust digits has the study."""
 
 PAPER = DROConfig(
     eps=0.031,
@@ -50,7 +51,6 @@ CODE = replace(
 """The authors' public code where it differs from the paper: another attacker, the gradient over the batch's largest
 entry, images made anew for the attacker's turn, 76 epochs, and a PGM that learns the clean images too."""
 
-# The configuration that a study on held-out data found best goes here, and becomes DEFAULT.
 PRESETS: dict[str, DROConfig] = {"digits": DIGITS, "paper": PAPER, "code": CODE}
 """Presets by name. They differ in how to train; the data set is the user's choice."""
 

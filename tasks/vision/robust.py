@@ -16,6 +16,7 @@ from bilevel.task import MinimaxTask, Task
 from tasks.vision.data import ImageBatch
 from tasks.vision.norm_modes import EvalModeNorm, NormMode
 from tasks.vision.threat import Threat
+from tasks.vision.warm_start import WarmStart
 
 
 @final
@@ -37,6 +38,7 @@ class RobustClassification(MinimaxTask[nn.Module, ImageBatch]):
             the classifier as it will be attacked, on each image by itself, and leaves nothing in the running
             statistics. Under `Simultaneous` play the pass that trains a learned attacker is the leader's own, in
             training mode, whatever the mode.
+        warm: begin where the last attack on the same image ended, instead of at ``start``.
 
     Raises:
         ConfigurationError: if ``eps`` is out of range.
@@ -50,15 +52,38 @@ class RobustClassification(MinimaxTask[nn.Module, ImageBatch]):
         eps: float,
         start: Start = Center(),  # noqa: B008 (frozen)
         norm: NormMode = EvalModeNorm(),  # noqa: B008 (frozen)
+        warm: WarmStart | None = None,
     ) -> None:
         super().__init__(leader=model)
         self.threat = Threat(eps, start)
         self.norm = norm
+        self.warm = warm
         self._layers = norm.layers(model)
 
     def start(self, batch: ImageBatch) -> Float[Tensor, "n c h w"]:
         """Return where the attack begins."""
-        return self.threat.start(batch.x)
+        if self.warm is None:
+            return self.threat.start(batch.x)
+        return self.threat.project(batch.x, self.warm.start(batch, self.threat.eps))
+
+    @property
+    def remembers(self) -> bool:
+        """Whether attacks begin where the last on the same images ended."""
+        return self.warm is not None
+
+    def remember(self, batch: ImageBatch, answer: Float[Tensor, "n c h w"], gradient: Float[Tensor, "n c h w"]) -> None:
+        """Keep the perturbations of a batch."""
+        if self.warm is not None:
+            self.warm.remember(batch, answer, gradient)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the perturbations that are kept."""
+        return {} if self.warm is None else self.warm.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up kept perturbations."""
+        if self.warm is not None:
+            self.warm.load_state_dict(state)
 
     def project(self, batch: ImageBatch, z: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Return the allowed images nearest to ``z``."""

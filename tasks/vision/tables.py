@@ -48,13 +48,13 @@ STARTS: dict[str, Callable[[float], Start]] = {
 }
 """Called with the start's size."""
 
-ATTACKERS: dict[str, Callable[[int, bool], Callable[[int, int], nn.Module]]] = {
-    "small": lambda width, skip: Small(width=width, skip=skip),
-    "wide": lambda _width, _skip: Wide(),
-    "wide-code": lambda _width, _skip: Wide(tapered=True),
-    "slim": lambda _width, _skip: Slim(),
+ATTACKERS: dict[str, Callable[[int, int, bool], Callable[[int, int], nn.Module]]] = {
+    "small": lambda width, depth, skip: Small(width=width, depth=depth, skip=skip),
+    "wide": lambda _width, _depth, _skip: Wide(),
+    "wide-code": lambda _width, _depth, _skip: Wide(tapered=True),
+    "slim": lambda _width, _depth, _skip: Slim(),
 }
-"""Called with the width and the skip, which concern the small one."""
+"""Called with the width, the depth and the skip, which concern the small one."""
 
 MODELS: dict[str, Callable[[int, int, int | None, int, float], nn.Module]] = {
     "small": lambda channels, classes, width, _depth, _dropout: SmallConvNet(channels, classes, width=width or 32),

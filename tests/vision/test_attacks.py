@@ -51,7 +51,8 @@ def names(attack: Attack) -> str:
 
 @pytest.mark.parametrize("steps", [1, 10, 23])
 def test_from_the_centre_it_is_the_textbook_s_loop_to_the_bit(steps):
-    model, (x, y) = Mixed().eval(), images()
+    model, batch = Mixed().eval(), images()
+    x, y = batch.x, batch.y
     eta, eps = 0.03, 0.1
     adv = x
     for _ in range(steps):
@@ -85,9 +86,9 @@ def test_the_path_is_one_run():
 def test_pgm_finds_the_strongest_attack_on_a_linear_classifier(loss, low, high):
     model, batch = two_classes(), images(40, classes=2, dtype=torch.float64, low=low, high=high)
     found = PGM(0.2, 6, 0.05, loss=loss)(model, batch)
-    assert torch.equal(found, model.strongest(*batch, 0.2))
+    assert torch.equal(found, model.strongest(batch.x, batch.y, 0.2))
     if low > 0.2:
-        lost = model.lead(*batch) - model.lead(found, batch.y)
+        lost = model.lead(batch.x, batch.y) - model.lead(found, batch.y)
         torch.testing.assert_close(lost, (0.2 * model.w.detach().abs().sum()).expand(40), rtol=0, atol=1e-12)
 
 
@@ -117,7 +118,7 @@ def test_a_sample_that_errs_confidently_stays_where_it_is():
     model, batch = two_classes(), images(30, classes=2, dtype=torch.float64)
     found = PGM(0.2, 3, 0.1, loss=Margin(confidence=1.0))(model, batch)
     stayed = (found == batch.x).flatten(1).all(1)
-    assert torch.equal(stayed, -model.lead(*batch) > 1)
+    assert torch.equal(stayed, -model.lead(batch.x, batch.y) > 1)
     assert stayed.any()
     assert not stayed.all()
 

@@ -22,7 +22,7 @@ def test_the_curve_over_radii_is_the_closed_form():
     radii = [0.0, 0.01, 0.03, 0.06, 0.1, 0.5, 1.0]
     points = accuracy_by_radius(model, images, radii)
     batch = images.batch()
-    exact = [(model.lead(model.strongest(*batch, eps), batch.y) > 0).double().mean().item() for eps in radii]
+    exact = [(model.lead(model.strongest(batch.x, batch.y, eps), batch.y) > 0).double().mean().item() for eps in radii]
     assert [p.robust for p in points] == exact
     assert exact[0] == 74 / 80
     assert exact[-1] == 0

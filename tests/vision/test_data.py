@@ -118,7 +118,7 @@ def test_good_images_pass():
     ],
 )
 def test_bad_batches_are_named(spoil, message):
-    x, y = spoil(*good())
+    x, y = spoil(good().x, good().y)
     with pytest.raises(ConfigurationError, match=message):
         check_batch(tuple.__new__(ImageBatch, (x, y)), classes=4)
 

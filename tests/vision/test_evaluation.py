@@ -44,7 +44,7 @@ def test_accuracies_are_those_of_the_closed_form():
     batch = images.batch()
     for result, eps in zip(evaluate(model, images, [pgm(e) for e in (0.02, 0.05)]), (0.02, 0.05), strict=True):
         # By float32 images a lead of exactly the bound is decided by rounding; there is none here.
-        stands = model.lead(model.strongest(*batch, eps), batch.y) > 0
+        stands = model.lead(model.strongest(batch.x, batch.y, eps), batch.y) > 0
         assert result.clean == 72 / 80
         assert result.robust == stands.double().mean().item()
         assert 0 < result.robust < result.clean

@@ -39,7 +39,7 @@ def warm(dtype=torch.float32):
 
 def solver_of(method, model, lr=0.1, **settings):
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, **settings)
-    return method.solver(model, eps=EPS, channels=1, leader_optimizer=optimizer)
+    return method.solver(model, eps=EPS, channels=1, samples=64, leader_optimizer=optimizer)
 
 
 def pgm_by_hand(model, b, z, steps, step):
@@ -228,6 +228,7 @@ def test_names_stand_for_the_methods_of_the_paper():
         "2-step-l2l": (Iterate, Direction),
         "2-step-grad-only-l2l": (Direction,),
         "k-step-l2l": (Iterate, Direction),
+        "warm-l2l": (Iterate, Direction, Direction),
     }
     assert METHODS["fgsm"] == SignSteps(steps=1, step=1.0, start=Center())
 
@@ -247,7 +248,9 @@ def test_the_papers_settings():
     assert solver.play == LeaderFirst(same_answer=True)
     pgm = method_of(replace(PAPER, method="pgm"))
     model = SmallConvNet(3, width=3)
-    solver = pgm.solver(model, eps=0.031, channels=3, leader_optimizer=torch.optim.SGD(model.parameters(), lr=0.1))
+    solver = pgm.solver(
+        model, eps=0.031, channels=3, samples=64, leader_optimizer=torch.optim.SGD(model.parameters(), lr=0.1)
+    )
     assert solver.steps == 10
     assert torch.tensor(solver.rule.step) == torch.tensor(0.007)
     assert solver.task.threat.begin == Center()

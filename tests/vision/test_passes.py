@@ -64,7 +64,7 @@ class Passes(TorchDispatchMode):
 
 
 def batch(n=6):
-    return ImageBatch(torch.rand(n, 1, 8, 8), torch.arange(n) % 10)
+    return ImageBatch(torch.rand(n, 1, 8, 8), torch.arange(n) % 10, torch.arange(n))
 
 
 def quick(method):
@@ -74,7 +74,7 @@ def quick(method):
 def passes_of(method):
     model = SmallConvNet(width=3)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    solver = quick(method).solver(model, eps=0.2, channels=1, leader_optimizer=optimizer)
+    solver = quick(method).solver(model, eps=0.2, channels=1, samples=64, leader_optimizer=optimizer)
     solver.step(batch())
     with Passes(model) as passes:
         solver.step(batch())
@@ -92,6 +92,9 @@ EXPECTED = {
     "2-step-l2l": (3, 2, 1),
     "2-step-grad-only-l2l": (3, 2, 1),
     "k-step-l2l": (4, 3, 1),
+    # What these keep of an image comes out of the classifier's own backward pass.
+    "warm-fgsm": (2, 1, 1),
+    "warm-l2l": (2, 1, 1),
 }
 
 

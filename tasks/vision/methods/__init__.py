@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bilevel.learned import Direction, Iterate, SampleRMS
+from bilevel.learned import Direction, Iterate, SampleRMS, Sign, Small
 from bilevel.starts import Uniform
 from tasks.vision.methods.base import Method
 from tasks.vision.methods.learned import L2L
@@ -24,6 +24,15 @@ METHODS: dict[str, Method] = {
     "grad-only-l2l": L2L(inputs=_GRAD_ONLY),
     "2-step-l2l": L2L(steps=2),
     "2-step-grad-only-l2l": L2L(inputs=_GRAD_ONLY, steps=2),
+    "warm-fgsm": SignSteps(steps=1, step=0.75, warm=0.5),
+    # The same step, and a small correction of it that is learned.
+    "warm-l2l": L2L(
+        inputs=(Iterate(), Direction(SampleRMS()), Direction(Sign())),
+        network=Small(width=8, depth=1, zero_last=True),
+        base=0.75,
+        scale=0.25,
+        warm=0.5,
+    ),
     # Steps that are trained one by one: the image enters as a constant, and each reaches half as far.
     "k-step-l2l": L2L(inputs=(Iterate(detach=True), Direction(SampleRMS())), steps=3, scale=0.5),
 }

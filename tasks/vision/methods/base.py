@@ -19,7 +19,7 @@ class Method(abc.ABC):
 
     @abc.abstractmethod
     def solver(
-        self, model: nn.Module, *, eps: float, channels: int, leader_optimizer: optim.Optimizer
+        self, model: nn.Module, *, eps: float, channels: int, samples: int, leader_optimizer: optim.Optimizer
     ) -> Solver[ImageBatch]:
         """Return the solver that trains ``model`` in this way.
 
@@ -27,6 +27,7 @@ class Method(abc.ABC):
             model: the classifier; a learned attacker is put on its device and into its dtype.
             eps: ε, in units of the pixel range [0, 1].
             channels: channels of an image.
+            samples: how many images there are to learn from.
             leader_optimizer: over the parameters of ``model``.
 
         Raises:

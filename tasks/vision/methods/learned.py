@@ -15,12 +15,14 @@ from bilevel.errors import ConfigurationError
 from bilevel.learned import Convolutional, Direction, Input, Iterate, Preprocess, SampleRMS, Small
 from bilevel.play import Play, Simultaneous
 from bilevel.rule_loss import LastAnswer, RuleLoss
+from bilevel.rules import SignGradient, Sum
 from bilevel.solver import Solver
 from bilevel.starts import Center, Start
 from tasks.vision.data import ImageBatch
 from tasks.vision.methods.base import Method
 from tasks.vision.norm_modes import EvalModeNorm, NormMode
 from tasks.vision.robust import RobustClassification
+from tasks.vision.warm_start import WarmStart
 
 ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.9, 0.999), weight_decay=2e-4)
 """The optimizer of the attacker in Jiang et al. 2021, section 4."""
@@ -63,6 +65,14 @@ class L2L(Method):
     start: Start = Center()  # noqa: RUF009 (frozen)
     """Where the attack begins, its distances in multiples of ε."""
 
+    base: float | None = None
+    """The length, in multiples of ε, of a step along the gradient's sign to which the network's output is added; None:
+    the output alone."""
+
+    warm: float | None = None
+    """The push of a `WarmStart`, with which each attack begins where the last on the same image ended; None: it begins
+    at ``start``."""
+
     norm: NormMode = EvalModeNorm()  # noqa: RUF009 (frozen)
     """The batch-norm mode of the classifier in the attack's passes."""
 
@@ -82,15 +92,17 @@ class L2L(Method):
                 f"{self.scale} times eps."
             )
 
-    def rule(self, eps: float, channels: int) -> Convolutional:
+    def rule(self, eps: float, channels: int) -> Convolutional | Sum:
         """Return a new attacker of images with ``channels`` channels at radius ``eps``."""
-        return Convolutional(channels, self.network, scale=self.scale * eps, inputs=self.inputs)
+        learned = Convolutional(channels, self.network, scale=self.scale * eps, inputs=self.inputs)
+        return learned if self.base is None else Sum(SignGradient(self.base * eps), learned)
 
     def solver(
-        self, model: nn.Module, *, eps: float, channels: int, leader_optimizer: optim.Optimizer
+        self, model: nn.Module, *, eps: float, channels: int, samples: int, leader_optimizer: optim.Optimizer
     ) -> Solver[ImageBatch]:
         """Return the solver, with a new attacker."""
-        task = RobustClassification(model, eps, self.start.scaled(eps), self.norm)
+        warm = None if self.warm is None else WarmStart(samples, self.warm)
+        task = RobustClassification(model, eps, self.start.scaled(eps), self.norm, warm)
         place = next(model.parameters())
         rule = self.rule(eps, channels).to(place.device, place.dtype)
         return Solver(

@@ -25,6 +25,7 @@ class Plain(Method):
         *,
         eps: float,
         channels: int,
+        samples: int,
         leader_optimizer: optim.Optimizer,
     ) -> Solver[ImageBatch]:
         """Return the solver."""

@@ -17,6 +17,7 @@ from tasks.vision.data import ImageBatch
 from tasks.vision.methods.base import Method
 from tasks.vision.norm_modes import EvalModeNorm, NormMode
 from tasks.vision.robust import MixedRobustClassification, RobustClassification
+from tasks.vision.warm_start import WarmStart
 
 
 @final
@@ -46,6 +47,10 @@ class SignSteps(Method):
     norm: NormMode = EvalModeNorm()  # noqa: RUF009 (frozen)
     """The batch-norm mode of the attack's passes."""
 
+    warm: float | None = None
+    """The push of a `WarmStart`, with which each attack begins where the last on the same image ended; None: it begins
+    at ``start``."""
+
     beta: float | None = None
     """The weight of the perturbed images where the clean ones are learned too, with weight 1; None: they are not."""
 
@@ -59,12 +64,15 @@ class SignSteps(Method):
             raise ConfigurationError(
                 f"beta, the weight of the perturbed images, must be above 0, or None for them alone; got {self.beta}."
             )
+        if self.beta is not None and self.warm is not None:
+            raise ConfigurationError("An attack that begins warm learns the perturbed images alone: leave beta out.")
 
-    def task(self, model: nn.Module, eps: float) -> Task[Any, ImageBatch]:
+    def task(self, model: nn.Module, eps: float, samples: int) -> Task[Any, ImageBatch]:
         """Return the game at radius ``eps``."""
         start = self.start.scaled(eps)
         if self.beta is None:
-            return RobustClassification(model, eps, start, self.norm)
+            warm = None if self.warm is None else WarmStart(samples, self.warm)
+            return RobustClassification(model, eps, start, self.norm, warm)
         return MixedRobustClassification(model, eps, beta=self.beta, start=start, norm=self.norm)
 
     def solver(
@@ -73,8 +81,9 @@ class SignSteps(Method):
         *,
         eps: float,
         channels: int,
+        samples: int,
         leader_optimizer: optim.Optimizer,
     ) -> Solver[ImageBatch]:
         """Return the solver."""
-        task = self.task(model, eps)
+        task = self.task(model, eps, samples)
         return Solver(task, SignGradient(self.step * eps), steps=self.steps, leader_optimizer=leader_optimizer)
