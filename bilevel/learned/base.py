@@ -6,15 +6,15 @@ import abc
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bilevel.errors import ConfigurationError
 from bilevel.learned.inputs import Input, Memory, View
-from bilevel.rules.protocol import State
+from bilevel.rules.module import ModuleRule
 from bilevel.tree import Tree, leaves
 
 
-class LearnedRule(nn.Module, abc.ABC):
+class LearnedRule(ModuleRule, abc.ABC):
     r"""An update rule $u = g_\phi(\text{inputs})$ whose parameters $\phi$ are trained.
 
     Args:
@@ -42,22 +42,6 @@ class LearnedRule(nn.Module, abc.ABC):
     def sees_gradient(self) -> bool:
         """Whether any input depends on the gradient."""
         return any(one.sees_gradient for one in self.inputs)
-
-    @abc.abstractmethod
-    def init(self, params: Tree) -> State:
-        """Return the state for a follower that starts at ``params``."""
-
-    @abc.abstractmethod
-    def update(
-        self, grads: Tree, state: State, *, params: Tree | None = None, inplace: bool = False
-    ) -> tuple[Tree, State]:
-        """Return what to add to ``params`` and the next state, as `bilevel.rules.Rule` says."""
-
-    def forward(
-        self, grads: Tree, state: State, *, params: Tree | None = None, inplace: bool = False
-    ) -> tuple[Tree, State]:
-        """Do `update`; this is what ``torch.func.functional_call`` calls."""
-        return self.update(grads, state, params=params, inplace=inplace)
 
     def _remember(self, z: Tensor) -> tuple[Memory, ...]:
         """Return the inputs' memories for a start at ``z``."""

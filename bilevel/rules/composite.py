@@ -9,11 +9,11 @@ from typing import cast
 from torch import nn
 
 from bilevel.errors import ConfigurationError
-from bilevel.rules.protocol import Rule, State, sees_gradient
-from bilevel.tree import Tree
+from bilevel.rules.module import ModuleRule
+from bilevel.rules.protocol import Rule, sees_gradient
 
 
-class Composite(nn.Module, abc.ABC):
+class Composite(ModuleRule, abc.ABC):
     """A rule that consults other rules, learned and hand-written alike.
 
     It is a module, so that ``parameters()``, ``to()``, ``train()`` and ``state_dict()`` reach the learned
@@ -51,19 +51,3 @@ class Composite(nn.Module, abc.ABC):
     def sees_gradient(self) -> bool:
         """Whether any of the rules looks at the gradient."""
         return any(sees_gradient(rule) for rule in self.rules)
-
-    @abc.abstractmethod
-    def init(self, params: Tree) -> State:
-        """Return the states of the rules for a follower that starts at ``params``."""
-
-    @abc.abstractmethod
-    def update(
-        self, grads: Tree, state: State, *, params: Tree | None = None, inplace: bool = False
-    ) -> tuple[Tree, State]:
-        """Return what to add to ``params`` and the next state, as `bilevel.rules.Rule` says."""
-
-    def forward(
-        self, grads: Tree, state: State, *, params: Tree | None = None, inplace: bool = False
-    ) -> tuple[Tree, State]:
-        """Do `update`; this is what ``torch.func.functional_call`` calls."""
-        return self.update(grads, state, params=params, inplace=inplace)

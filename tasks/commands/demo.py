@@ -30,6 +30,7 @@ def defences(epochs: int, seed: int) -> list[DROConfig]:
         replace(base, method="plain"),
         replace(base, method="fgsm"),
         replace(base, method="fgsm-rs"),
+        replace(base, method="warm-fgsm"),
         *(replace(base, method="pgm", pgm_steps=k, pgm_step=0.75, pgm_start="uniform") for k in (2, 3)),
         replace(base, method="pgm", pgm_steps=10, pgm_step=0.25, pgm_start="uniform"),
     ]
@@ -40,6 +41,7 @@ def defences(epochs: int, seed: int) -> list[DROConfig]:
         "2-step-grad-only-l2l",
         "2-step-l2l",
         "k-step-l2l",
+        "warm-l2l",
     )
     return [*by_hand, *(replace(base, method=name) for name in learned)]
 
@@ -52,7 +54,7 @@ class Demo(Command):
     out: Path | None = None
     """The folder of the run, a new one; by default runs/demo."""
 
-    epochs: int = 30
+    epochs: int = 40
     """How often each defence goes through the training images."""
 
     seeds: tuple[int, ...] = (0,)

@@ -52,5 +52,17 @@ def test_the_demonstration_has_every_defence_under_a_name_of_its_own():
     configs = defences(epochs=3, seed=0)
     names = [label(config) for config in configs]
     assert len(set(names)) == len(names)
-    wanted = {"plain", "fgsm", "fgsm-rs", "pgm-2", "pgm-3", "pgm-10", "naive-l2l", "grad-l2l", "grad-only-l2l"}
+    wanted = {
+        "plain",
+        "fgsm",
+        "fgsm-rs",
+        "warm-fgsm",
+        "warm-l2l",
+        "pgm-2",
+        "pgm-3",
+        "pgm-10",
+        "naive-l2l",
+        "grad-l2l",
+        "grad-only-l2l",
+    }
     assert wanted | {"2-step-l2l", "2-step-grad-only-l2l", "3-step-l2l"} <= set(names)

@@ -1,0 +1,35 @@
+"""Rules that are modules, because they hold parameters."""
+
+from __future__ import annotations
+
+import abc
+
+from torch import nn
+
+from bilevel.rules.protocol import State
+from bilevel.tree import Tree
+
+
+class ModuleRule(nn.Module, abc.ABC):
+    """An update rule that is a module: ``parameters()``, ``to()``, ``train()`` and ``state_dict()`` reach its φ."""
+
+    @property
+    @abc.abstractmethod
+    def sees_gradient(self) -> bool:
+        """Whether the rule looks at the gradient."""
+
+    @abc.abstractmethod
+    def init(self, params: Tree) -> State:
+        """Return the state for a follower that starts at ``params``."""
+
+    @abc.abstractmethod
+    def update(
+        self, grads: Tree, state: State, *, params: Tree | None = None, inplace: bool = False
+    ) -> tuple[Tree, State]:
+        """Return what to add to ``params`` and the next state, as `bilevel.rules.Rule` says."""
+
+    def forward(
+        self, grads: Tree, state: State, *, params: Tree | None = None, inplace: bool = False
+    ) -> tuple[Tree, State]:
+        """Do `update`; this is what ``torch.func.functional_call`` calls."""
+        return self.update(grads, state, params=params, inplace=inplace)
