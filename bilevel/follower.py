@@ -12,7 +12,7 @@ from bilevel.rng import RandomSources
 from bilevel.rollout import Rollout
 from bilevel.rules.protocol import Rule, State
 from bilevel.task import Task
-from bilevel.tree import Tree, detach, leaves, replace_leaves
+from bilevel.tree import Tree, clone, detach, leaves, replace_leaves
 
 
 class Follower(abc.ABC):
@@ -29,6 +29,11 @@ class Follower(abc.ABC):
     @abc.abstractmethod
     def standing(self, batch: Any) -> Rollout | None:
         """Return what a leader sees that does not wait for the follower's move; ``None`` if there is nothing yet."""
+
+    @property
+    @abc.abstractmethod
+    def answer(self) -> Tree | None:
+        """Where the follower stands between steps; ``None`` if it stands nowhere yet."""
 
     @abc.abstractmethod
     def keep(self, rollout: Rollout) -> None:
@@ -64,6 +69,11 @@ class FreshFollower(Follower):
         """Return ``None``: before it moves there is no answer to this batch."""
         return
 
+    @property
+    def answer(self) -> None:
+        """``None``: there is no place between steps."""
+        return
+
     def keep(self, rollout: Rollout) -> None:
         """Forget it."""
 
@@ -72,7 +82,13 @@ class FreshFollower(Follower):
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up nothing."""
+        """Take up nothing.
+
+        Raises:
+            CheckpointError: if there is something to take up.
+        """
+        if state:
+            raise CheckpointError("the state is that of a follower that lives on; this one starts anew on each batch")
 
 
 @final
@@ -87,7 +103,8 @@ class LivingFollower(Follower):
     def begin(self, batch: Any) -> tuple[Tree, State]:
         """Return the place of the last step; the task's start at the first."""
         if self.place is None:
-            self.place = self._start(batch) if self._loaded is None else self._restore(batch, self._loaded)
+            # Clones: what a task returns as the start may be moved in place by whoever owns it.
+            self.place = clone(self._start(batch)) if self._loaded is None else self._restore(batch, self._loaded)
             self._loaded = None
         return self.place
 
@@ -106,6 +123,11 @@ class LivingFollower(Follower):
             return self._loaded or {}
         return {"answer": leaves(self.place[0]), "rule_state": leaves(self.place[1])}
 
+    @property
+    def answer(self) -> Tree | None:
+        """Where the follower stands."""
+        return None if self.place is None else self.place[0]
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a place; it is put into the task's structure at the next step."""
         self.place, self._loaded = None, state or None
@@ -116,16 +138,20 @@ class LivingFollower(Follower):
         place = []
         for name, tree in (("answer", z), ("rule_state", rule_state)):
             found, wanted = state[name], leaves(tree)
-            if len(found) != len(wanted):
+            if list(map(_kind, found)) != list(map(_kind, wanted)):
                 raise CheckpointError(
-                    f"The checkpoint's {name} holds {len(found)} tensors, this task and rule have {len(wanted)}: it "
-                    "was written with another task or rule."
+                    f"The checkpoint's {name} holds {list(map(_kind, found))}, this task and rule have "
+                    f"{list(map(_kind, wanted))}: it was written with another task or rule."
                 )
             moved = [
                 new.to(old.device) if isinstance(old, Tensor) else new for new, old in zip(found, wanted, strict=True)
             ]
             place.append(replace_leaves(tree, moved))
         return place[0], place[1]
+
+
+def _kind(leaf: Any) -> str:
+    return f"{leaf.dtype} {tuple(leaf.shape)}" if isinstance(leaf, Tensor) else type(leaf).__name__
 
 
 def make_follower(task: Task[Any, Any], rule: Rule) -> Follower:

@@ -25,6 +25,10 @@ def parameters_of(leader: Leader) -> list[Tensor]:
         return []
     if isinstance(leader, nn.Module):
         return list(leader.parameters())
+    if isinstance(leader, Iterator):
+        raise ConfigurationError(
+            "The leader is an iterator, which is used up after one look: give the module itself, or list(...) of it."
+        )
     parameters = [leader] if isinstance(leader, Tensor) else list(leader)
     for p in parameters:
         if not (isinstance(p, Tensor) and p.is_leaf and p.requires_grad):
@@ -57,6 +61,28 @@ def step_along(optimizer: optim.Optimizer, gradient: Gradient) -> None:
         p.grad = None
 
 
+def trained(optimizer: optim.Optimizer, own: Sequence[Tensor], argument: str, player: str) -> list[Tensor]:
+    """Return those of ``own`` that ``optimizer`` holds and that ask for a gradient.
+
+    Raises:
+        ConfigurationError: if there is none, or the optimizer holds parameters that are not ``own``.
+    """
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    strangers = len(held - {id(p) for p in own})
+    if strangers:
+        raise ConfigurationError(
+            f"{argument} holds {strangers} parameters that do not belong to {player}, and would never move them: build "
+            f"it over the parameters of {player} alone."
+        )
+    moved = [p for p in own if id(p) in held and p.requires_grad]
+    if not moved:
+        raise ConfigurationError(
+            f"{argument} holds no parameter of {player} that asks for a gradient: all of them are frozen "
+            "(requires_grad=False), or there are none."
+        )
+    return moved
+
+
 class LeaderUpdate(abc.ABC):
     """How the leader moves once the follower has answered.
 
@@ -65,7 +91,8 @@ class LeaderUpdate(abc.ABC):
     ``uses_gradient = False``: then no hypergradient is computed and ``gradient`` is ``None``.
     """
 
-    uses_gradient: ClassVar[bool]
+    uses_gradient: ClassVar[bool] = True
+    """Whether a hypergradient is computed for `update`."""
 
     @abc.abstractmethod
     def parameters(self, leader: Leader) -> list[Tensor]:
@@ -104,15 +131,12 @@ class OptimizerUpdate(LeaderUpdate):
         self.optimizer = optimizer
 
     def parameters(self, leader: Leader) -> list[Tensor]:
-        """Return the leader's parameters that the optimizer holds."""
-        held = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
-        moved = [p for p in parameters_of(leader) if id(p) in held]
-        if not moved:
-            raise ConfigurationError(
-                "leader_optimizer holds none of the leader's parameters: build it over the parameters of the "
-                "module that was given to the task as leader."
-            )
-        return moved
+        """Return the leader's parameters that the optimizer holds and that are not frozen.
+
+        Raises:
+            ConfigurationError: if there is none, or the optimizer holds others.
+        """
+        return trained(self.optimizer, parameters_of(leader), "leader_optimizer", "the leader")
 
     def update(self, batch: Any, answer: Tree, gradient: Gradient | None) -> None:
         """Hand the hypergradient to the optimizer and take its step."""

@@ -13,7 +13,6 @@ from bilevel.errors import NonFiniteError
 from bilevel.leader import parameters_of
 from bilevel.record import NUMBERS, Record, values
 from bilevel.solver import Solver
-from bilevel.tree import leaves
 
 _WATCHED = {
     "leader_loss": "the leader's loss",
@@ -83,12 +82,15 @@ class Monitor:
 
 
 def require_finite_players(solver: Solver[Any]) -> None:
-    """Raise `NonFiniteError` if a step has left an entry of θ, φ or a follower that lives on not finite.
+    """Raise `NonFiniteError` if a step has left an entry of a player, or of a buffer of one, not finite.
 
     A finite gradient can do so, by a step that is too long; the records show it only one step later.
     """
-    for name, tensor in _players(solver):
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+    players = [(name, tensor) for name, tensor in _players(solver) if tensor.is_floating_point()]
+    if not players:
+        return
+    for (name, _), finite in zip(players, torch.stack([t.isfinite().all() for _, t in players]).tolist(), strict=True):
+        if not finite:
             raise NonFiniteError(f"Step {solver.step_count}: after it {name} has entries that are not finite.")
 
 
@@ -96,9 +98,12 @@ def _players(solver: Solver[Any]) -> Iterator[tuple[str, Tensor]]:
     leader, rule = solver.task.leader, solver.rule
     if isinstance(leader, nn.Module):
         yield from ((f"the leader's parameter {name}", p) for name, p in leader.named_parameters())
+        yield from ((f"the leader's buffer {name}", b) for name, b in leader.named_buffers())
     else:
         yield from (("the leader", p) for p in parameters_of(leader))
     if isinstance(rule, nn.Module):
         yield from ((f"the parameter {name} of the follower's rule", p) for name, p in rule.named_parameters())
-    if solver.answer is not None:
-        yield from (("the follower's answer", leaf) for leaf in leaves(solver.answer))
+        yield from ((f"the buffer {name} of the follower's rule", b) for name, b in rule.named_buffers())
+    for name, value in solver.follower.state_dict().items():
+        tensors = [leaf for leaf in value if isinstance(leaf, Tensor)]
+        yield from ((f"the follower's {name.replace('_', ' ')}", leaf) for leaf in tensors)

@@ -53,6 +53,7 @@ def values(records: Iterable[Record]) -> list[dict[str, float]]:
     ]
     tensors = [tensor for row in rows for tensor in row.values()]
     if tensors:
-        numbers = iter(torch.stack([t.double() for t in tensors]).tolist())
+        wide = torch.float32 if tensors[0].device.type == "mps" else torch.float64  # the former has no doubles
+        numbers = iter(torch.stack([t.to(wide) for t in tensors]).tolist())
         rows = [{name: next(numbers) for name in row} for row in rows]
     return [row | {"seconds": record.seconds} for row, record in zip(rows, records, strict=True)]

@@ -13,7 +13,7 @@ from bilevel.errors import TaskError
 from bilevel.leader import frozen
 from bilevel.rules.protocol import Rule, State, sees_gradient
 from bilevel.task import Task
-from bilevel.tree import Tree, add, leaves, replace_leaves, tree_map
+from bilevel.tree import Tree, add, leaves, replace_leaves, same_structure, tree_map
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,9 @@ def roll_out(
                 gradient = tree_map(torch.zeros_like, z)
             with torch.set_grad_enabled(track_rule):
                 updates, state = rule.update(gradient, state, params=z, inplace=False)
-                check_updates(rule, z, updates)
-                z = task.project(batch, add(z, updates))
+                check_fits(z, updates, f"The rule {type(rule).__name__}.update returned updates")
+                before, z = z, task.project(batch, add(z, updates))
+                check_fits(before, z, f"{type(task).__name__}.project returned a point")
             gradients.append(gradient)
             iterates.append(z)
     return Rollout(tuple(iterates), tuple(gradients), state, loss)
@@ -92,6 +93,8 @@ def roll_out(
 
 def follower_gradient(task: Task[Any, Any], batch: Any, z: Tree) -> tuple[Tensor, Tree]:
     """Return the follower's loss at ``z`` and its gradient there, both without a graph."""
+    if torch.is_inference_mode_enabled():
+        raise TaskError("A follower cannot move inside torch.inference_mode(), which forbids gradients: leave it.")
     point = tree_map(lambda leaf: leaf.detach().requires_grad_(), z)
     with torch.enable_grad(), task.inner_context():
         loss = scalar(task.follower_loss(batch, point), task, "follower_loss" if not task.zero_sum else "loss")
@@ -114,18 +117,26 @@ def scalar(loss: object, task: Task[Any, Any], method: str) -> Tensor:
     return loss
 
 
-def check_updates(rule: Rule, z: Tree, updates: Tree) -> None:
-    """Raise `TaskError` unless each update has the shape of its iterate (adding would broadcast silently)."""
-    if isinstance(z, Tensor) and isinstance(updates, Tensor):
-        if updates.shape == z.shape:
+def check_fits(z: Tree, other: Tree, what: str) -> None:
+    """Raise `TaskError` unless ``other`` has the structure, shapes and dtypes of ``z`` (adding would broadcast)."""
+    if isinstance(z, Tensor) and isinstance(other, Tensor):
+        if other.shape == z.shape and other.dtype == z.dtype:
             return
-    else:
-        sizes = [leaf.shape for leaf in leaves(z)]
-        if sizes == [leaf.shape for leaf in leaves(updates)]:
-            return
-    raise TaskError(
-        f"The rule {type(rule).__name__} returned updates of shapes {[tuple(u.shape) for u in leaves(updates)]} "
-        f"for an iterate of shapes {[tuple(u.shape) for u in leaves(z)]}; they must be the same."
+    elif same_structure(z, other) and all(
+        isinstance(b, Tensor) and a.shape == b.shape and a.dtype == b.dtype
+        for a, b in zip(leaves(z), leaves(other), strict=True)
+    ):
+        return
+    raise TaskError(f"{what} of {kinds(other)} for an iterate of {kinds(z)}; the two must be the same.")
+
+
+def kinds(tree: Tree) -> str:
+    """Return the structure of ``tree`` with the dtype and shape of each tensor, as text."""
+    return str(
+        tree_map(
+            lambda t: f"{str(t.dtype).removeprefix('torch.')}{list(t.shape)}" if isinstance(t, Tensor) else repr(t),
+            tree,
+        )
     )
 
 

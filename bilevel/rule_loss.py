@@ -5,14 +5,14 @@ from __future__ import annotations
 import abc
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 
 from bilevel.errors import ConfigurationError
 from bilevel.rollout import Rollout
-from bilevel.tree import detach, leaves, squared_norm, tree_map
+from bilevel.tree import leaves, squared_norm, tree_map
 
 
 class RuleLoss(abc.ABC):
@@ -21,6 +21,9 @@ class RuleLoss(abc.ABC):
     The addition depends on the rollout alone, never on another pass through the task, so that φ's gradient can
     come from the backward pass that serves the leader.
     """
+
+    uses_gradients: ClassVar[bool] = False
+    """Whether the addition is made of the gradients that fed the rule."""
 
     @abc.abstractmethod
     def addition(self, rollout: Rollout) -> Tensor | None:
@@ -46,6 +49,8 @@ class SummedOverSteps(RuleLoss):
     $\sum_{t<K} \langle \nabla_z q(\theta, z_t), z_t(\phi) \rangle$ has the same gradient in φ and costs no pass
     (Andrychowicz et al. 2016, Eq. 3, with all weights 1). It therefore needs a rule that sees the gradient.
     """
+
+    uses_gradients = True
 
     def addition(self, rollout: Rollout) -> Tensor | None:
         """Return the sum over the answers before the last, up to a constant."""
@@ -82,6 +87,5 @@ class Proximal(RuleLoss):
     def addition(self, rollout: Rollout) -> Tensor:
         """Return the price."""
         pairs = zip(rollout.iterates[:-1], rollout.iterates[1:], strict=True)
-        # The point a step starts from is given: only the step is priced.
-        squares = [squared_norm(tree_map(torch.sub, after, detach(before))) for before, after in pairs]
+        squares = [squared_norm(tree_map(torch.sub, after, before)) for before, after in pairs]
         return 0.5 * self.weight * torch.stack(squares).sum()

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, final
 
 import torch
 from torch import Tensor, nn, optim
 
-from bilevel.errors import CheckpointError, ConfigurationError
+from bilevel.errors import CheckpointError, TaskError
 from bilevel.follower import make_follower
 from bilevel.hypergradient import Direct, Hypergradient, LeaderGradient
 from bilevel.hypergradient.direct import differentiate, loss_name, pack
-from bilevel.leader import LeaderUpdate, OptimizerUpdate, parameters_of, step_along
+from bilevel.leader import LeaderUpdate, parameters_of, step_along
+from bilevel.parts import check_parts, trained_parameters
 from bilevel.play import Play, Simultaneous
 from bilevel.record import Record
 from bilevel.rollout import Rollout, roll_out, scalar
@@ -69,23 +71,30 @@ class Solver(Generic[BatchT]):
         play: Play | None = None,
         rule_loss: RuleLoss | None = None,
     ) -> None:
+        leader_update = check_parts(
+            task,
+            rule,
+            steps=steps,
+            leader_optimizer=leader_optimizer,
+            rule_optimizer=rule_optimizer,
+            hypergradient=hypergradient,
+            play=play,
+            rule_loss=rule_loss,
+        )
         self.task = task
         self.rule = rule
-        self.steps = steps
+        self.steps = operator.index(steps)
         self.rule_optimizer = rule_optimizer
         self.hypergradient = hypergradient or Direct()
         self.play = play or Simultaneous()
         self.rule_loss = rule_loss or LastAnswer()
         self.step_count = 0
-        self.leader_update = (
-            OptimizerUpdate(leader_optimizer) if isinstance(leader_optimizer, optim.Optimizer) else leader_optimizer
-        )
-        self._check()
+        self.leader_update = leader_update
         self.follower = make_follower(task, rule)
         self._leader = parameters_of(task.leader)
         moved = self.leader_update.parameters(task.leader) if self.leader_update else []
         self._moved = moved if self.leader_update and self.leader_update.uses_gradient else []
-        self._phi = _trained_parameters(rule, rule_optimizer)
+        self._phi = trained_parameters(rule, rule_optimizer)
 
     def step(self, batch: BatchT) -> Record:
         """Let the players move once on ``batch`` and say what happened.
@@ -112,9 +121,8 @@ class Solver(Generic[BatchT]):
 
     @property
     def answer(self) -> Tree | None:
-        """Where a follower that lives on stands; ``None`` for one that starts anew, and before the first step."""
-        place = getattr(self.follower, "place", None)
-        return place[0] if place else None
+        """Where a follower that lives on stands; ``None`` before its first step here, and for one that starts anew."""
+        return self.follower.answer
 
     # What a play is built from.
 
@@ -129,8 +137,7 @@ class Solver(Generic[BatchT]):
 
     def answer_to(self, batch: BatchT) -> Rollout:
         """Return the follower's answer with nothing learned from it: φ has no graph and is in evaluation mode."""
-        with _evaluating(self.rule):
-            return self._roll_out(batch, track_rule=False)
+        return self._roll_out(batch, track_rule=False)
 
     def leader_gradient(self, batch: BatchT, rollout: Rollout) -> LeaderGradient | None:
         """Return the hypergradient at the follower's answer; ``None`` for a leader without one."""
@@ -162,7 +169,9 @@ class Solver(Generic[BatchT]):
             total = leader_loss if addition is None else leader_loss - addition
             places = leaves(answer) if self.task.remembers else []
             both = torch.autograd.grad(total, [*self._phi, *self._moved, *places], allow_unused=True)
-            phi = tuple(None if g is None else g.neg_() for g in both[: len(self._phi)])
+            # Not in place: autograd may hand out one tensor for several inputs.
+            phi = tuple(None if g is None else -g for g in both[: len(self._phi)])
+            self._require_rule(phi)
             leader = pack(leader_loss, both[len(self._phi) :], len(self._moved), answer, self.task)
         return leader, RuleGradient(follower_loss.detach(), phi)
 
@@ -223,78 +232,47 @@ class Solver(Generic[BatchT]):
 
     def _roll_out(self, batch: BatchT, *, track_rule: bool) -> Rollout:
         start, state = self.follower.begin(batch)
-        return roll_out(
-            self.task,
-            self.rule,
-            batch,
-            start,
-            state,
-            steps=self.steps,
-            leader=self._leader,
-            track_rule=track_rule,
-        )
+        with nullcontext() if track_rule else _evaluating(self.rule):
+            return roll_out(
+                self.task,
+                self.rule,
+                batch,
+                start,
+                state,
+                steps=self.steps,
+                leader=self._leader,
+                track_rule=track_rule,
+            )
 
     def _differentiate_rule(self, loss: Tensor, rollout: Rollout) -> tuple[Tensor | None, ...]:
         addition = self.rule_loss.addition(rollout)
         total = loss if addition is None else loss + addition
-        return torch.autograd.grad(total, self._phi, allow_unused=True)
+        gradient: tuple[Tensor | None, ...] = ()
+        if total.requires_grad:
+            gradient = torch.autograd.grad(total, self._phi, allow_unused=True)
+        self._require_rule(gradient)
+        return gradient
 
-    def _check(self) -> None:
-        if not isinstance(self.steps, int) or self.steps < 1:
-            raise ConfigurationError(
-                f"steps is the number of rule updates a step, a whole number from 1; got {self.steps!r}."
+    def _require_rule(self, gradient: tuple[Tensor | None, ...]) -> None:
+        if all(g is None for g in gradient):
+            raise TaskError(
+                f"The follower's loss does not depend on any parameter of the rule {type(self.rule).__name__} that its "
+                f"optimizer holds: does {type(self.task).__name__}.project or the rule detach, or was it frozen?"
             )
-        if not isinstance(self.task, Task):
-            raise ConfigurationError(f"task must be a bilevel.Task, got {type(self.task).__name__}.")
-        if not (callable(getattr(self.rule, "init", None)) and callable(getattr(self.rule, "update", None))):
-            raise ConfigurationError(
-                "rule must have init and update, as bilevel.rules, bilevel.learned and TorchOpt's functional "
-                f"optimizers (torchopt.adam(...), not torchopt.Adam) have; got {type(self.rule).__name__}."
-            )
-        if self.task.leader is not None and self.leader_update is None:
-            raise ConfigurationError(
-                "The task has a leader, but nothing moves it: pass leader_optimizer=torch.optim.SGD(...) over its "
-                "parameters."
-            )
-        if self.task.leader is None and self.leader_update is not None:
-            raise ConfigurationError("leader_optimizer was given, but the task has no leader.")
-
-
-def _trained_parameters(rule: Rule, optimizer: optim.Optimizer | None) -> list[Tensor]:
-    """Return the parameters of ``rule`` that ``optimizer`` trains; raise if the two do not fit."""
-    open_parameters: list[Tensor] = []
-    if isinstance(rule, nn.Module):
-        open_parameters = [p for p in rule.parameters() if p.requires_grad]
-    if optimizer is None:
-        if open_parameters:
-            raise ConfigurationError(
-                f"The rule {type(rule).__name__} has parameters to train, but no rule_optimizer was given. Pass "
-                "rule_optimizer=torch.optim.Adam(rule.parameters()), or freeze it by rule.requires_grad_(False)."
-            )
-        return []
-    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    trained = [p for p in open_parameters if id(p) in held]
-    if not trained:
-        raise ConfigurationError(
-            f"rule_optimizer holds no trainable parameter of the rule {type(rule).__name__}: build it over "
-            "rule.parameters(), or pass none for a rule without parameters."
-        )
-    return trained
 
 
 @contextmanager
 def _evaluating(rule: Rule) -> Iterator[None]:
-    """Put a learned rule into evaluation mode for a while."""
-    if not isinstance(rule, nn.Module) or not rule.training:
-        yield
-        return
-    rule.eval()
+    """Put every part of a learned rule into evaluation mode for a while."""
+    training = [m for m in rule.modules() if m.training] if isinstance(rule, nn.Module) else []
+    for module in training:
+        module.training = False
     try:
         yield
     finally:
-        rule.train()
+        for module in training:
+            module.training = True
 
 
 def _norm(gradient: tuple[Tensor | None, ...]) -> Tensor:
-    present = [g for g in gradient if g is not None]
-    return norm(present) if present else torch.zeros(())
+    return norm([g for g in gradient if g is not None])

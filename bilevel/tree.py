@@ -28,14 +28,24 @@ def replace_leaves(tree: Tree, new: list[Tensor]) -> Tree:
     return new[0] if isinstance(tree, Tensor) else optree.tree_unflatten(optree.tree_structure(tree), new)
 
 
+def same_structure(tree: Tree, other: Tree) -> bool:
+    """Whether two trees have their entries in the same places."""
+    return bool(optree.tree_structure(tree) == optree.tree_structure(other))
+
+
 def detach(tree: Tree) -> Tree:
     """Return ``tree`` cut from every graph; entries that are not tensors stay as they are."""
     return tree_map(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) else leaf, tree)
 
 
+def clone(tree: Tree) -> Tree:
+    """Return ``tree`` with copies of its tensors; entries that are not tensors stay as they are."""
+    return tree_map(lambda leaf: leaf.clone() if isinstance(leaf, Tensor) else leaf, tree)
+
+
 def add(tree: Tree, updates: Tree) -> Tree:
-    """Return ``tree + updates`` without changing either; a leaf without an update (``None``) stays as it is."""
-    return tree_map(lambda z, u: z if u is None else z + u, tree, updates)
+    """Return ``tree + updates`` without changing either."""
+    return tree_map(torch.add, tree, updates)
 
 
 def squared_norm(tree: Tree) -> Tensor:

@@ -58,7 +58,7 @@ def _run(entry: Entry, path: list[str], words: list[str]) -> int:
         import tyro
     except ImportError:
         return _fail("The command line needs an extra: pip install 'bilevel[vision]'.", 2)
-    from bilevel.errors import BilevelError, ConfigurationError
+    from bilevel.errors import BilevelError
 
     def note(message: Warning | str, *_: Any, **__: Any) -> None:
         print(f"bilevel: note: {message}", file=sys.stderr)
@@ -75,15 +75,24 @@ def _run(entry: Entry, path: list[str], words: list[str]) -> int:
                 config=(tyro.conf.OmitArgPrefixes,),
             )
             command.run()
-    except ConfigurationError as error:
-        return _fail(str(error), 2)
-    except BilevelError as error:
-        return _fail(str(error), 1)
-    except KeyboardInterrupt as stop:
-        return _fail(str(stop) or "Stopped.", 128 + getattr(stop, "signal", 2))
-    except BrokenPipeError:  # the output goes to a reader that has seen enough, such as head
-        sys.stdout = None
+    except (BilevelError, KeyboardInterrupt, OSError) as error:
+        return _explain(error)
     return 0
+
+
+def _explain(error: BaseException) -> int:
+    """Say what went wrong, in a sentence, and return the exit status."""
+    from bilevel.errors import ConfigurationError
+
+    if isinstance(error, KeyboardInterrupt):
+        return _fail(str(error) or "Stopped.", 128 + getattr(error, "signal", 2))
+    if isinstance(error, BrokenPipeError):  # the output goes to a reader that has seen enough, such as head
+        sys.stdout = None
+        return 0
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"A file cannot be read or written: {where}{error.strerror or error}.", 1)
+    return _fail(str(error), 2 if isinstance(error, ConfigurationError) else 1)
 
 
 def _overview(path: list[str], entries: Mapping[str, Entry | Mapping[str, Entry]]) -> None:

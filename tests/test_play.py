@@ -124,5 +124,5 @@ def test_the_orders_differ():
 @pytest.mark.parametrize("play", [LeaderFirst, FollowerFirst])
 @pytest.mark.parametrize("updates", [0, -1])
 def test_no_follower_updates_are_refused(play, updates):
-    with pytest.raises(ConfigurationError, match="follower_updates must be at least 1"):
+    with pytest.raises(ConfigurationError, match="follower_updates must be a whole number from 1"):
         play(follower_updates=updates)

@@ -40,7 +40,7 @@ def explicit_rule_gradient(task, rule, rule_loss, steps):
         (g,) = torch.autograd.grad(task.follower_loss(None, point), [point])
         new = z + rule.a * g + rule.b * z
         if isinstance(rule_loss, Proximal):
-            total = total + 0.5 * rule_loss.weight * (new - z.detach()).square().sum()
+            total = total + 0.5 * rule_loss.weight * (new - z).square().sum()
         z = new
         if isinstance(rule_loss, SummedOverSteps) or t == steps - 1:
             total = total + task.follower_loss(None, z)
@@ -148,9 +148,8 @@ def test_a_follower_task_says_that_it_has_no_leader_loss():
             return z.sum()
 
     leader = nn.Parameter(torch.ones(1))
-    solver = Solver(Alone(leader), torchopt.sgd(0.1), leader_optimizer=sgd(leader))
-    with pytest.raises(NotImplementedError, match="FollowerTask, which has no leader_loss"):
-        solver.step(None)
+    with pytest.raises(ConfigurationError, match="FollowerTask, which has no leader_loss"):
+        Solver(Alone(leader), torchopt.sgd(0.1), leader_optimizer=sgd(leader))
 
 
 def test_no_gradient_is_left_behind_and_no_graph_lives_on():
@@ -256,11 +255,11 @@ def test_parts_that_do_not_fit_are_refused_in_the_users_words():
     move = sgd(task.leader)
     stranger = sgd(nn.Parameter(torch.ones(1)))
     for arguments, message in [
-        ({"steps": 0}, "steps is the number of rule updates"),
+        ({"steps": 0}, "steps, the number of rule updates a step, must be a whole number from 1"),
         ({"leader_optimizer": None}, "has a leader, but nothing moves it"),
-        ({"leader_optimizer": stranger}, "holds none of the leader's parameters"),
+        ({"leader_optimizer": stranger}, "holds 1 parameters that do not belong to the leader"),
         ({"rule_optimizer": None}, "has parameters to train, but no rule_optimizer"),
-        ({"rule_optimizer": stranger}, "holds no trainable parameter of the rule"),
+        ({"rule_optimizer": stranger}, "holds 1 parameters that do not belong to the rule LinearRule"),
     ]:
         parts = {"task": task, "rule": rule, "leader_optimizer": move, "rule_optimizer": sgd(rule.parameters())}
         with pytest.raises(ConfigurationError, match=message):

@@ -78,6 +78,8 @@ class Grouped(Composite):
         """Return the tensors by pattern and name."""
         groups: dict[str, dict[str, Tensor]] = {pattern: {} for pattern in self.patterns}
         names = _names(tree)
+        if len(set(names)) < len(names):
+            raise ConfigurationError(f"Grouped got two tensors of the same name, so that one would be lost: {names}.")
         for name, leaf in zip(names, leaves(tree), strict=True):
             first = next((pattern for pattern in self.patterns if fnmatchcase(name, pattern)), None)
             if first is None:

@@ -5,17 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
-from bilevel.errors import ConfigurationError
+from bilevel.counts import check_count
 from bilevel.play.base import Moves, Play
 
 if TYPE_CHECKING:
     from bilevel.rollout import Rollout
     from bilevel.solver import RuleGradient, Solver
-
-
-def _check(follower_updates: int) -> None:
-    if follower_updates < 1:
-        raise ConfigurationError(f"follower_updates must be at least 1, got {follower_updates}.")
 
 
 @final
@@ -42,7 +37,7 @@ class LeaderFirst(Play):
     same_answer: bool = False
 
     def __post_init__(self) -> None:
-        _check(self.follower_updates)
+        check_count("follower_updates", self.follower_updates)
 
     def step(self, solver: Solver[Any], batch: Any) -> Moves:
         """Move the leader, then the follower."""
@@ -67,7 +62,7 @@ class FollowerFirst(Play):
 
     With a follower that starts anew on each batch, φ moves first; the leader then sees a new answer, made by φ_{t+1},
     or with ``same_answer=True`` the one on which φ was trained (Jiang et al. 2021, Algorithm 4), which saves making it
-    twice. The latter moves both players exactly as `Simultaneous` does.
+    twice. The latter moves both players as `Simultaneous` does, but for what ``rule_context`` changes.
 
     Args:
         follower_updates: how many times the follower moves a step, at least 1.
@@ -81,7 +76,7 @@ class FollowerFirst(Play):
     same_answer: bool = False
 
     def __post_init__(self) -> None:
-        _check(self.follower_updates)
+        check_count("follower_updates", self.follower_updates)
 
     def step(self, solver: Solver[Any], batch: Any) -> Moves:
         """Move the follower, then the leader."""

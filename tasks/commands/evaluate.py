@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, final
 
@@ -12,12 +12,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tasks.commands.base import Command, require
 from tasks.commands.summary import show
+from tasks.commands.train_dro import config_of
 from tasks.report import write_report
 from tasks.run import Run
-from tasks.settings import from_dict
 from tasks.vision.assess import ATTACKS, attacks_for, write_curves, write_examples, write_results
-from tasks.vision.config import DROConfig
-from tasks.vision.train import restore
+from tasks.vision.train import device_of, restore
 
 
 @final
@@ -42,17 +41,14 @@ class Evaluate(Command):
     """Measure the accuracy against the radius and against the number of iterations too."""
 
     device: str = "cpu"
-    """Where to attack: cpu or cuda."""
+    """Where to attack: auto (the fastest that is there), cpu, cuda or mps."""
 
     def run(self) -> None:
         """Attack, write the results into the run, and show them."""
         run = Run.open(self.folder)
-        config = {name: value for name, value in run.config.items() if name != "command"}
-        task = config.pop("task", None)
-        require(task == "dro", f"{self.folder} is a run of the task {task!r}; there is nothing to attack in it.")
-        settings = from_dict(DROConfig, config)
+        settings = config_of(run)
         eps = settings.eps if self.eps is None else self.eps
-        training = restore(settings, run.path, device=self.device)
+        training = restore(settings, run.path, device=device_of(replace(settings, device=self.device)))
         attacks = attacks_for(training, self.attacks, eps)
         require(bool(attacks), "No attack is left: `own` needs a run with a learned attacker.")
         console = Console(stderr=True)

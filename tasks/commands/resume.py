@@ -8,14 +8,9 @@ from typing import Annotated, final
 
 import tyro
 
-from tasks.commands.base import Command, require
-from tasks.commands.demo import go_on
-from tasks.commands.train_dro import finish
+from tasks.commands import demo, train_dro
+from tasks.commands.base import Command
 from tasks.run import Run
-from tasks.settings import from_dict
-from tasks.vision.assess import label
-from tasks.vision.config import DROConfig
-from tasks.vision.train import train
 
 
 @final
@@ -26,25 +21,10 @@ class Resume(Command):
     folder: Annotated[Path, tyro.conf.Positional]
     """The folder of the run."""
 
-    checkpoint_every: int | None = None
-    """Write a checkpoint after so many steps; by default after each epoch."""
-
     def run(self) -> None:
         """Train what is missing."""
         run = Run.open(self.folder)
-        config = {name: value for name, value in run.config.items() if name != "command"}
-        task = config.pop("task", None)
-        if task == "demo":
-            go_on(run)
-            return
-        require(task == "dro", f"{self.folder} is a run of the task {task!r}; those of dro and demo can be resumed.")
-        settings = from_dict(DROConfig, config)
-        trained = train(
-            settings,
-            run.path,
-            resume=True,
-            checkpoint_every=self.checkpoint_every,
-            title=label(settings),
-            resume_hint=f"bilevel resume {run.path}",
-        )
-        finish(run, trained)
+        if run.config.get("task") == "demo":
+            demo.go_on(run)
+        else:
+            train_dro.go_on(run, train_dro.config_of(run), resume=True)

@@ -9,8 +9,9 @@ from typing import Any
 from torch import nn
 
 from bilevel.errors import ConfigurationError
+from bilevel.starts import Uniform
 from tasks.run import Run
-from tasks.vision.attacks import Attack, Learned, named, pgm
+from tasks.vision.attacks import Attack, Learned, Worst, named, pgm
 from tasks.vision.build import Training, method_of
 from tasks.vision.config import DROConfig
 from tasks.vision.curves import accuracy_by_iterations, accuracy_by_radius
@@ -44,13 +45,26 @@ def attacks_for(training: Training, names: Sequence[str], eps: float) -> list[At
     Raises:
         ConfigurationError: for an unknown name.
     """
-    made = [named(name, eps) for name in names if name.lower() != "own"]
-    if any(name.lower() == "own" for name in names) and isinstance(training.solver.rule, nn.Module):
-        method = method_of(training.config)
-        start = method.start.scaled(eps) if isinstance(method, L2L) else None
-        settings: dict[str, Any] = {} if start is None else {"start": start}
-        made.append(Learned(training.solver.rule, eps, steps=training.solver.steps, **settings))
+    own = _own(training, eps)
+    made: list[Attack] = []
+    for name in names:
+        words = [word.strip() for word in name.split("+")]
+        if own is None:
+            words = [word for word in words if word.lower() != "own"]
+        parts = [own if own and word.lower() == "own" else named(word, eps) for word in words]
+        if parts:
+            made.append(parts[0] if len(parts) == 1 else Worst(*parts))
     return made
+
+
+def _own(training: Training, eps: float) -> Attack | None:
+    """Return the classifier's own learned attacker as an attack, if it has one."""
+    method = method_of(training.config)
+    if not isinstance(method, L2L):
+        return None
+    # On images that it never saw, a warm attacker begins as at a first visit.
+    start = method.start.scaled(eps) if method.warm is None else Uniform(eps)
+    return Learned(training.solver.rule, eps, steps=training.solver.steps, start=start)
 
 
 def part(training: Training, split: str) -> Images:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import final
 
@@ -213,6 +214,11 @@ class DROConfig:
         for name in ("weight_decay", "attacker_weight_decay", "warm", "seed"):
             if getattr(self, name) < 0:
                 raise ConfigurationError(f"{name} must be at least 0, got {getattr(self, name)}.")
+        if self.seed >= 2**63:
+            raise ConfigurationError(f"seed must be below 2**63, got {self.seed}.")
+        cores = os.cpu_count() or 1
+        if self.threads is not None and self.threads > cores:
+            raise ConfigurationError(f"threads must be at most the number of cores, {cores}; got {self.threads}.")
         if self.eps > 1:
             raise ConfigurationError(
                 f"eps is in units of the pixel range [0, 1], got {self.eps}: 8 grey levels out of 255 are 0.0314."

@@ -62,7 +62,7 @@ class Examination:
     @property
     def clean(self) -> float:
         """The part of the images that is classified correctly, unperturbed."""
-        return float(self.correct.double().mean())
+        return int(self.correct.sum()) / len(self.correct)
 
     def stands(
         self, attack: str, perturb: Perturb, *, versions: int = 1, eps: float | None = None
@@ -93,7 +93,7 @@ class Examination:
 
     def robust(self, stands: Bool[Tensor, "versions m"]) -> list[float]:
         """Return, for each row of what `stands` returned, the part of *all* images that stands."""
-        accuracies: list[float] = (stands.sum(1).double() / len(self.images)).tolist()
+        accuracies: list[float] = [count / len(self.images) for count in stands.sum(1).tolist()]
         return accuracies
 
     def _stands(self, indices: Int[Tensor, " m"], attack: str, perturb: Perturb) -> Bool[Tensor, "versions m"]:

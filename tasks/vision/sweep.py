@@ -7,7 +7,7 @@ import multiprocessing
 import queue
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, final, runtime_checkable
@@ -19,6 +19,7 @@ from tasks.run import Run
 from tasks.vision.assess import attacks_for, label, write_curves, write_examples, write_results
 from tasks.vision.config import DROConfig
 from tasks.vision.train import train
+from tasks.workers import Workers
 
 Event: TypeAlias = tuple[str, str, dict[str, Any]]
 """The part's name, what happened to it (begin, step, attack, end), and numbers."""
@@ -90,9 +91,9 @@ def sweep(
 
     Raises:
         ConfigurationError, CheckpointError, NonFiniteError: as `train` does, for the first part that fails.
-        KeyboardInterrupt: after Ctrl-C.
+        WorkerError: if a process ended by itself.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM. The parts that were going on have written checkpoints.
     """
-    context = multiprocessing.get_context("spawn")
     missing = [config for config in configs if not (run.part(part_name(config)) / "results.json").exists()]
     for config in configs:
         if config not in missing:
@@ -101,27 +102,22 @@ def sweep(
     if not missing:
         return
 
-    def _of(config: DROConfig) -> Assessment:
+    def asked(config: DROConfig) -> Assessment:
         # A picture for each seed would be too many to look at.
         return replace(assessment, examples=assessment.examples and config.seed == configs[0].seed)
 
-    with context.Manager() as manager, ProcessPoolExecutor(workers, mp_context=context) as pool:
-        events: Channel = manager.Queue()
-        waiting: dict[Future[None], DROConfig] = {
-            pool.submit(_train_and_attack, config, run.path, _of(config), events): config for config in missing
-        }
-        try:
-            while waiting:
-                done, _ = wait(waiting, timeout=0.1)
-                _drain(events, watch)
-                for future in done:
-                    future.result()
-                    config = waiting.pop(future)
-                    _collect(run, config)
-                    watch.event(part_name(config), "end", {})
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)  # each part ends, or stops with a checkpoint
-            raise
+    jobs = [(config, run.path, asked(config)) for config in missing]
+    with Workers(multiprocessing.get_context("spawn"), workers) as pool:
+        events: Channel = pool.queue()
+        waiting = {pool.submit(_train_and_attack, *job, events): job[0] for job in jobs}
+        while waiting:
+            done, _ = wait(waiting, timeout=0.1)
+            _drain(events, watch)
+            for future in done:
+                pool.result(future)
+                config = waiting.pop(future)
+                _collect(run, config)
+                watch.event(part_name(config), "end", {})
 
 
 def _drain(events: Channel, watch: Watch) -> None:
@@ -139,7 +135,7 @@ def _collect(run: Run, config: DROConfig) -> None:
     run.append_curves(part.curves())
 
 
-def _train_and_attack(config: DROConfig, folder: Path, assessment: Assessment, events: Channel) -> None:
+def _train_and_attack(config: DROConfig, folder: Path, assessment: Assessment, events: Channel) -> bool:
     """Do one part, in a process of its own."""
     torch.set_num_threads(1)
     name = part_name(config)
@@ -163,6 +159,7 @@ def _train_and_attack(config: DROConfig, folder: Path, assessment: Assessment, e
     write_results(
         training, part, attacks, split=assessment.split, seconds=training.fitted.seconds if training.fitted else None
     )
+    return True
 
 
 @final

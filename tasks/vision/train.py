@@ -128,6 +128,15 @@ def accuracy(model: nn.Module, images: Images, batch_size: int = 512) -> float:
     return float(torch.stack(right).sum()) / len(images)
 
 
+def device_of(config: DROConfig) -> torch.device:
+    """Return the device that ``config`` asks for.
+
+    Raises:
+        ConfigurationError: if it is not there.
+    """
+    return _fabric(config).device
+
+
 def _fabric(config: DROConfig) -> Fabric:
     """Return Lightning's handle of the device and the precision that ``config`` asks for."""
     try:
@@ -138,7 +147,7 @@ def _fabric(config: DROConfig) -> Fabric:
         return Fabric(
             accelerator=tables.DEVICES[config.device], devices=1, precision=tables.PRECISIONS[config.precision]
         )
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise ConfigurationError(f"The device {config.device} cannot be used: {error}") from error
 
 

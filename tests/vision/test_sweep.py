@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
+
+from bilevel.checkpoint import CheckpointFolder
 from tasks.commands.demo import defences
 from tasks.run import Run
 from tasks.vision.assess import label
@@ -66,3 +75,73 @@ def test_the_demonstration_has_every_defence_under_a_name_of_its_own():
         "grad-only-l2l",
     }
     assert wanted | {"2-step-l2l", "2-step-grad-only-l2l", "3-step-l2l"} <= set(names)
+
+
+DEMO = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from tasks.commands import demo
+from tasks.cli import _explain
+from tasks.run import Run
+
+quick = demo.defences
+demo.defences = lambda epochs, seed: [replace(c, width=4, threads=1) for c in quick(epochs, seed)[:3]]
+demo.ATTACKS = ("FGSM",)
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    config = {"task": "demo", "epochs": int(sys.argv[2]), "seeds": [0], "workers": 2}
+    run = Run.open(folder) if folder.exists() else Run.create(folder, config)
+    try:
+        demo.go_on(run)
+    except BaseException as error:
+        sys.exit(_explain(error))
+"""
+
+
+def begin(script, folder, epochs=400):
+    process = subprocess.Popen(
+        [sys.executable, script, folder, str(epochs)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while len(list(folder.glob("parts/*/checkpoints/step-0*[1-9]*.pt"))) < 2 and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    return process
+
+
+def children(process):
+    found = subprocess.run(
+        ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False
+    ).stdout.split()
+    return [int(pid) for pid in found]
+
+
+def is_gone(pid):
+    try:
+        return "Z" in (Path("/proc") / str(pid) / "stat").read_text().split(")")[1].split()[0]
+    except FileNotFoundError:
+        return True
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks at processes by /proc")
+@pytest.mark.parametrize(
+    ("victim", "number", "status", "message"),
+    [
+        ("main", signal.SIGTERM, 130, "Stopped. What is done is kept; go on with: bilevel resume"),
+        ("worker", signal.SIGKILL, 1, "A working process ended by itself"),
+    ],
+)
+def test_a_demonstration_that_is_broken_off_ends_whole_and_says_how_to_go_on(tmp_path, victim, number, status, message):
+    script, folder = tmp_path / "demo.py", tmp_path / "run"
+    script.write_text(DEMO)
+    process = begin(script, folder)
+    workers = children(process)
+    pid = process.pid if victim == "main" else max(workers)  # the pool's processes are the youngest
+    os.kill(pid, number)
+    _, shown = process.communicate(timeout=60)
+    assert process.returncode == status, shown
+    assert message in shown
+    assert "Traceback" not in shown
+    assert all(map(is_gone, workers))
+    assert CheckpointFolder(next(folder.glob("parts/*/checkpoints"))).latest() is not None

@@ -1,0 +1,115 @@
+"""Whether the parts that a user combines fit together, said in the user's words before anything is moved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn, optim
+
+from bilevel.counts import check_count
+from bilevel.errors import ConfigurationError
+from bilevel.hypergradient import Hypergradient
+from bilevel.leader import LeaderUpdate, OptimizerUpdate, trained
+from bilevel.play import Play
+from bilevel.rule_loss import RuleLoss
+from bilevel.rules.protocol import Rule, sees_gradient
+from bilevel.task import FollowerTask, Task
+
+
+def check_parts(
+    task: Any,
+    rule: Any,
+    *,
+    steps: Any,
+    leader_optimizer: Any,
+    rule_optimizer: Any,
+    hypergradient: Any,
+    play: Any,
+    rule_loss: Any,
+) -> LeaderUpdate | None:
+    """Return how the leader moves; the arguments are those of `Solver`.
+
+    Raises:
+        ConfigurationError: naming the argument that does not fit.
+    """
+    if not isinstance(task, Task):
+        raise ConfigurationError(f"task must be a bilevel.Task, got {_shown(task)}.")
+    if not hasattr(task, "leader"):
+        raise ConfigurationError(
+            f"{type(task).__name__}.__init__ does not call super().__init__(leader=...): do so first."
+        )
+    if isinstance(rule, type) or not isinstance(rule, Rule):
+        raise ConfigurationError(
+            "rule must be an object with init and update, as bilevel.rules, bilevel.learned and TorchOpt's functional "
+            f"optimizers (torchopt.adam(...), not torchopt.Adam) have; got {_shown(rule)}."
+        )
+    check_count("steps, the number of rule updates a step,", steps)
+    for name, value, kind, example in (
+        ("hypergradient", hypergradient, Hypergradient, "bilevel.Direct()"),
+        ("play", play, Play, "bilevel.LeaderFirst()"),
+        ("rule_loss", rule_loss, RuleLoss, "bilevel.Proximal(1.0)"),
+        ("rule_optimizer", rule_optimizer, optim.Optimizer, "torch.optim.Adam(rule.parameters())"),
+    ):
+        if value is not None and not isinstance(value, kind):
+            raise ConfigurationError(f"{name} must be an object such as {example}, got {_shown(value)}.")
+    if rule_loss is not None and rule_loss.uses_gradients and not sees_gradient(rule):
+        raise ConfigurationError(
+            f"{type(rule_loss).__name__} is made of the gradients that feed the rule, and {type(rule).__name__} sees "
+            "none: use bilevel.LastAnswer(), or a rule that sees the gradient."
+        )
+    return _leader_update(task, leader_optimizer)
+
+
+def trained_parameters(rule: Rule, optimizer: optim.Optimizer | None) -> list[Tensor]:
+    """Return the parameters of ``rule`` that ``optimizer`` trains.
+
+    Raises:
+        ConfigurationError: if the two do not fit.
+    """
+    own: list[Tensor] = list(rule.parameters()) if isinstance(rule, nn.Module) else []
+    if optimizer is not None:
+        _refuse_closures("rule_optimizer", optimizer)
+        return trained(optimizer, own, "rule_optimizer", f"the rule {type(rule).__name__}")
+    if any(p.requires_grad for p in own):
+        raise ConfigurationError(
+            f"The rule {type(rule).__name__} has parameters to train, but no rule_optimizer was given. Pass "
+            "rule_optimizer=torch.optim.Adam(rule.parameters()), or freeze it by rule.requires_grad_(False)."
+        )
+    return []
+
+
+def _leader_update(task: Task[Any, Any], optimizer: Any) -> LeaderUpdate | None:
+    if optimizer is not None and not isinstance(optimizer, optim.Optimizer | LeaderUpdate):
+        raise ConfigurationError(
+            "leader_optimizer must be a torch optimizer over the leader's parameters, such as "
+            f"torch.optim.SGD(model.parameters(), lr=0.1), or a bilevel.LeaderUpdate; got {_shown(optimizer)}."
+        )
+    if optimizer is None:
+        if task.leader is None:
+            return None
+        raise ConfigurationError(
+            "The task has a leader, but nothing moves it: pass leader_optimizer=torch.optim.SGD(...) over its "
+            "parameters."
+        )
+    if task.leader is None:
+        raise ConfigurationError("leader_optimizer was given, but the task has no leader.")
+    update = OptimizerUpdate(optimizer) if isinstance(optimizer, optim.Optimizer) else optimizer
+    if isinstance(optimizer, optim.Optimizer):
+        _refuse_closures("leader_optimizer", optimizer)
+    if update.uses_gradient and isinstance(task, FollowerTask):
+        raise ConfigurationError(
+            f"{type(task).__name__} is a FollowerTask, which has no leader_loss, so that no optimizer can move its "
+            "leader: derive it from Task or MinimaxTask, or give a LeaderUpdate with uses_gradient = False."
+        )
+    return update
+
+
+def _refuse_closures(name: str, optimizer: optim.Optimizer) -> None:
+    if isinstance(optimizer, optim.LBFGS):
+        raise ConfigurationError(
+            f"{name} cannot be LBFGS, which evaluates the loss itself: use a first-order optimizer."
+        )
+
+
+def _shown(value: Any) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
