@@ -24,7 +24,6 @@ from bilevel.learned import BatchMax, Convolutional, Direction, Iterate, Small
 from bilevel.rules import SignGradient
 from tasks.vision.data import ImageBatch
 from tasks.vision.networks import SmallConvNet
-from tasks.vision.norm_modes import TrainModeNorm
 from tasks.vision.robust import RobustClassification
 
 EPS = 0.2
@@ -56,9 +55,11 @@ def pgm_by_hand(model: nn.Module, batch: ImageBatch, steps: int) -> Callable[[],
     def step() -> None:
         z = batch.x
         freeze(model, frozen=True)
+        model.eval()
         for _ in range(steps):
             z = project(z + 0.05 * input_gradient(model, z, batch.y).sign(), batch.x)
         freeze(model, frozen=False)
+        model.train()
         optimizer.zero_grad()
         functional.cross_entropy(model(z), batch.y).backward()
         optimizer.step()
@@ -72,8 +73,10 @@ def grad_l2l_by_hand(model: nn.Module, rule: Convolutional, batch: ImageBatch) -
 
     def step() -> None:
         freeze(model, frozen=True)
+        model.eval()
         gradient = input_gradient(model, batch.x, batch.y)
         freeze(model, frozen=False)
+        model.train()
         planes = torch.cat([batch.x, gradient / gradient.abs().max()], 1)
         z = project(batch.x + EPS * torch.tanh(rule.network(planes)), batch.x)
         optimizer.zero_grad()
@@ -95,7 +98,7 @@ def candidates() -> dict[str, Callable[[], object]]:
     for steps in (1, 3):
         mine, theirs = copy.deepcopy(model), copy.deepcopy(model)
         solver = bilevel.Solver(
-            RobustClassification(mine, EPS, norm=TrainModeNorm()),
+            RobustClassification(mine, EPS),
             SignGradient(0.05),
             steps=steps,
             leader_optimizer=sgd(mine),
@@ -104,7 +107,7 @@ def candidates() -> dict[str, Callable[[], object]]:
         made[f"PGM-{steps} by hand"] = pgm_by_hand(theirs, batch, steps)
     mine, theirs, my_rule, their_rule = map(copy.deepcopy, (model, model, rule, rule))
     solver = bilevel.Solver(
-        RobustClassification(mine, EPS, norm=TrainModeNorm()),
+        RobustClassification(mine, EPS),
         my_rule,
         leader_optimizer=sgd(mine),
         rule_optimizer=torch.optim.Adam(my_rule.parameters()),

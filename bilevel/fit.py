@@ -105,6 +105,10 @@ def fit(
         CheckpointError: if a checkpoint cannot be written, or none of those that are there can be read.
         Interrupted: after Ctrl-C or SIGTERM.
     """
+    if not isinstance(solver, Solver):
+        raise ConfigurationError(f"fit needs a bilevel.Solver first, got {type(solver).__name__}.")
+    if isinstance(schedulers, LRScheduler) or isinstance(step_schedulers, LRScheduler):
+        raise ConfigurationError("schedulers and step_schedulers are lists: write schedulers=[...].")
     _check_counts(epochs=epochs, keep=keep, check_every=check_every, checkpoint_every=checkpoint_every)
     _check_data(data, epochs)
     _check_schedulers([*schedulers, *step_schedulers])

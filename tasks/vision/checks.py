@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import final
+
 import torch
 from torch import Tensor, nn
 
@@ -35,6 +37,26 @@ def check_batch(batch: ImageBatch, classes: int, name: str = "the batch") -> Non
             "(pixels / 255), and leave the normalisation by mean and std to the model."
         )
     _check_labels(y, classes, name)
+
+
+@final
+class FirstBatch:
+    """Checks a batch, and the logits for it, the first time that it is called."""
+
+    def __init__(self) -> None:
+        self._done = False
+
+    def __call__(self, batch: ImageBatch, logits: Tensor) -> None:
+        """Raise `ConfigurationError` if something is wrong with the first batch, and do nothing later."""
+        if self._done:
+            return
+        if logits.ndim != 2 or len(logits) != len(batch.x):
+            raise ConfigurationError(
+                f"The classifier must return logits (n, classes) for {len(batch.x)} images, got shape "
+                f"{tuple(logits.shape)}."
+            )
+        check_batch(batch, logits.shape[1])
+        self._done = True
 
 
 def check_images(images: Images) -> None:

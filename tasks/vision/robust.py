@@ -13,6 +13,7 @@ from torch.nn import functional
 from bilevel.errors import ConfigurationError
 from bilevel.starts import Center, Start
 from bilevel.task import MinimaxTask, Task
+from tasks.vision.checks import FirstBatch
 from tasks.vision.data import ImageBatch
 from tasks.vision.norm_modes import EvalModeNorm, NormMode
 from tasks.vision.threat import Threat
@@ -41,7 +42,8 @@ class RobustClassification(MinimaxTask[nn.Module, ImageBatch]):
         warm: begin where the last attack on the same image ended, instead of at ``start``.
 
     Raises:
-        ConfigurationError: if ``eps`` is out of range.
+        ConfigurationError: if ``eps`` is out of range; at the first loss, if the batch or the logits are not as they
+            should be (later batches are not looked at: it would take a wait for the device each time).
 
     Source: Jiang et al. 2021, Eq. 2 and 3.
     """
@@ -59,6 +61,7 @@ class RobustClassification(MinimaxTask[nn.Module, ImageBatch]):
         self.norm = norm
         self.warm = warm
         self._layers = norm.layers(model)
+        self._checked = FirstBatch()
 
     def start(self, batch: ImageBatch) -> Float[Tensor, "n c h w"]:
         """Return where the attack begins."""
@@ -91,7 +94,9 @@ class RobustClassification(MinimaxTask[nn.Module, ImageBatch]):
 
     def loss(self, batch: ImageBatch, z: Float[Tensor, "n c h w"]) -> Float[Tensor, ""]:
         """Return the mean cross-entropy of the perturbed images."""
-        return functional.cross_entropy(self.leader(z), batch.y)
+        logits = self.leader(z)
+        self._checked(batch, logits)
+        return functional.cross_entropy(logits, batch.y)
 
     def inner_context(self) -> AbstractContextManager[Any]:
         """Return the batch-norm mode of the attack."""
@@ -142,6 +147,7 @@ class MixedRobustClassification(Task[nn.Module, ImageBatch]):
         self.threat = Threat(eps, start)
         self.norm = norm
         self._layers = norm.layers(model)
+        self._checked = FirstBatch()
 
     def start(self, batch: ImageBatch) -> Float[Tensor, "n c h w"]:
         """Return where the attack begins."""
@@ -157,7 +163,9 @@ class MixedRobustClassification(Task[nn.Module, ImageBatch]):
 
     def follower_loss(self, batch: ImageBatch, z: Float[Tensor, "n c h w"]) -> Float[Tensor, ""]:
         """Return minus the perturbed images' cross-entropy."""
-        return -functional.cross_entropy(self.leader(z), batch.y)
+        logits = self.leader(z)
+        self._checked(batch, logits)
+        return -functional.cross_entropy(logits, batch.y)
 
     def losses(self, batch: ImageBatch, z: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Return both losses from one pass of the clean and one of the perturbed images."""

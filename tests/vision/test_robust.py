@@ -199,3 +199,17 @@ def test_the_mixed_game_attacks_the_perturbed_images_alone():
     solver.step(b)
     for p, before, g in zip(model.parameters(), expected, gradient, strict=True):
         torch.testing.assert_close(p.detach(), before - g)
+
+
+def test_the_first_batch_of_a_loop_of_ones_own_is_looked_at():
+    x, y = torch.rand(6, 1, 8, 8), torch.arange(6) % 4
+    model = SmallConvNet(1, 4, width=2)
+    for images, labels, message in [
+        (255 * x, y, r"must lie in \[0, 1\]"),
+        (x, y + 77, "labels"),
+        (torch.full_like(x, float("nan")), y, "NaN"),
+    ]:
+        with pytest.raises(ConfigurationError, match=message):
+            RobustClassification(model, 0.1).loss(ImageBatch(images, labels), images)
+    with pytest.raises(ConfigurationError, match=r"logits \(n, classes\) for 6 images, got shape \(6, 4, 1\)"):
+        RobustClassification(torch.nn.Sequential(model, torch.nn.Unflatten(1, (4, 1))), 0.1).loss(ImageBatch(x, y), x)
