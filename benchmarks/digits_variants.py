@@ -24,7 +24,7 @@ from tasks.vision.config import DROConfig
 from tasks.vision.evaluation import evaluate
 from tasks.vision.train import train
 
-BASE = DROConfig(reach=1.25)
+BASE = DROConfig(reach=1.25, warmup=0.1)
 RS = {"pgm_start": "uniform", "pgm_step": 0.75}
 TWO, GRAD, WARM = "2-step-l2l", "grad-l2l", "warm-l2l"
 

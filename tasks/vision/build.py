@@ -20,6 +20,7 @@ from tasks.vision.data import Batches, ImageBatch, Split
 from tasks.vision.datasets import load
 from tasks.vision.methods import L2L, METHODS, Method, SignSteps
 from tasks.vision.methods.learned import with_preprocess
+from tasks.vision.schedule import scheduler
 
 
 @final
@@ -33,7 +34,7 @@ class Training:
         model: the classifier.
         solver: what trains it; ``solver.rule`` is the attacker.
         batches: what it learns from.
-        schedulers: of its learning rate, stepping once an epoch.
+        scheduler: of its learning rate, stepping once a step.
         fitted: how the training went; ``None`` before it, and for one that was restored.
     """
 
@@ -42,7 +43,7 @@ class Training:
     model: nn.Module
     solver: Solver[ImageBatch]
     batches: Batches
-    schedulers: list[LRScheduler]
+    scheduler: LRScheduler
     fitted: Fitted | None = None
 
 
@@ -123,5 +124,7 @@ def build(
         samples=len(images),
         leader_optimizer=optimizer,
     )
-    schedulers = tables.SCHEDULES[config.schedule](optimizer, config.epochs, config.milestones, config.decay)
-    return Training(config, split, model, solver, Batches(split.train, config.batch_size), schedulers)
+    batches = Batches(split.train, config.batch_size)
+    shape = tables.SCHEDULES[config.schedule](config.epochs, config.milestones, config.decay)
+    rates = scheduler(optimizer, shape, epochs=config.epochs, steps_per_epoch=len(batches), warmup=config.warmup)
+    return Training(config, split, model, solver, batches, rates)

@@ -70,6 +70,9 @@ class DROConfig:
     schedule: str = "cosine"
     """How the classifier's learning rate falls: cosine (to 0 at the end), steps (at the milestones) or constant."""
 
+    warmup: float = 0.0
+    """The share of the training in which the learning rate rises from 0, in [0, 1)."""
+
     milestones: tuple[int, ...] = (30, 60, 90)
     """With the schedule steps: the epochs after which the learning rate falls."""
 
@@ -223,7 +226,7 @@ class DROConfig:
             raise ConfigurationError(
                 f"eps is in units of the pixel range [0, 1], got {self.eps}: 8 grey levels out of 255 are 0.0314."
             )
-        for name in ("momentum", "dropout"):
+        for name in ("momentum", "dropout", "warmup"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} must be in [0, 1), got {getattr(self, name)}.")
         if not all(0 <= beta < 1 for beta in self.attacker_betas):

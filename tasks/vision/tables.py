@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import Literal
 
 from torch import nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 
 from bilevel.learned import BatchMax, LogSign, Preprocess, SampleRMS, Sign, Slim, Small, Wide
 from bilevel.play import FollowerFirst, LeaderFirst, Play, Simultaneous
 from bilevel.rule_loss import LastAnswer, RuleLoss, SummedOverSteps
 from bilevel.starts import Center, Gaussian, Start, Uniform
+from tasks.vision import schedule
 from tasks.vision.methods.per_image import PerImage
 from tasks.vision.networks import SmallConvNet, WideResNet
 from tasks.vision.norm_modes import BatchStatisticsNorm, EvalModeNorm, NormMode, TrainModeNorm
@@ -64,12 +63,12 @@ MODELS: dict[str, Callable[[int, int, int | None, int, float], nn.Module]] = {
 }
 """Called with channels, classes, width, depth and dropout."""
 
-SCHEDULES: dict[str, Callable[[Optimizer, int, tuple[int, ...], float], list[LRScheduler]]] = {
-    "cosine": lambda optimizer, epochs, _milestones, _decay: [CosineAnnealingLR(optimizer, epochs)],
-    "steps": lambda optimizer, _epochs, milestones, decay: [MultiStepLR(optimizer, list(milestones), decay)],
-    "constant": lambda _optimizer, _epochs, _milestones, _decay: [],
+SCHEDULES: dict[str, Callable[[int, tuple[int, ...], float], schedule.Shape]] = {
+    "cosine": lambda epochs, _milestones, _decay: schedule.cosine(epochs),
+    "steps": lambda _epochs, milestones, decay: schedule.steps(milestones, decay),
+    "constant": lambda _epochs, _milestones, _decay: schedule.constant(),
 }
-"""Called with the optimizer, the number of epochs, the milestones and the decay; they step once an epoch."""
+"""Called with the number of epochs, the milestones and the decay."""
 
 DEVICES: dict[str, str] = {"auto": "auto", "cpu": "cpu", "cuda": "cuda", "mps": "mps"}
 """The accelerators of Lightning Fabric."""

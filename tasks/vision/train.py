@@ -82,7 +82,7 @@ def train(
             resume=resume,
             checkpoint_every=checkpoint_every,
             evaluate=lambda: {"validation_accuracy": accuracy(training.model, training.split.validation)},
-            schedulers=training.schedulers,
+            step_schedulers=[training.scheduler],
             loggers=loggers,
             progress=progress,
             title=config.method if title is None else title,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import inspect
+import math
 import subprocess
 import sys
 from dataclasses import dataclass, fields, replace
@@ -123,23 +124,28 @@ def test_bad_data_stop_a_training_before_it_makes_a_folder(tmp_path, split):
 
 
 @pytest.mark.parametrize("schedule", tables.SCHEDULES)
-def test_schedules(schedule, split):
-    config = replace(QUICK, method="plain", schedule=schedule, epochs=4, milestones=(1, 3), decay=0.5, lr=0.1)
+@pytest.mark.parametrize("warmup", [0.0, 0.5])
+def test_schedules(schedule, warmup, split):
+    config = replace(
+        QUICK, method="plain", schedule=schedule, epochs=4, milestones=(1, 3), decay=0.5, lr=0.1, warmup=warmup
+    )
     training = build(config, split=split)
     optimizer = training.solver.leader_update.optimizer
+    a_epoch = len(training.batches)
     rates = []
-    for _ in range(4):
-        rates.append(optimizer.param_groups[0]["lr"])
+    for step in range(4 * a_epoch):
+        epoch, part = divmod(step, a_epoch)
+        shape = {
+            "cosine": 0.5 * (1 + math.cos(math.pi * (epoch + part / a_epoch) / 4)),
+            "steps": [1, 0.5, 0.5, 0.25][epoch],
+            "constant": 1,
+        }[schedule]
+        rise = min(1, (step + 1) / (0.5 * 4 * a_epoch)) if warmup else 1
+        rates.append((optimizer.param_groups[0]["lr"], 0.1 * shape * rise))
         optimizer.step()
-        for scheduler in training.schedulers:
-            scheduler.step()
-    half = 0.5**0.5
-    expected = {
-        "cosine": [0.1, 0.05 * (1 + half), 0.05, 0.05 * (1 - half)],
-        "steps": [0.1, 0.05, 0.05, 0.025],
-        "constant": [0.1] * 4,
-    }
-    assert rates == pytest.approx(expected[schedule])
+        training.scheduler.step()
+    found, expected = zip(*rates, strict=True)
+    assert found == pytest.approx(expected)
 
 
 def test_in_mixed_precision_a_changed_weight_is_used_at_once():
