@@ -41,16 +41,18 @@ def operations(network: nn.Module, channels: int, size: int) -> int:
     return counter.get_total_flops()
 
 
-def run(title: str, model: nn.Module, *, channels: int, size: int, batch_size: int, width: int, rounds: int) -> None:
-    attacker = operations(Small(width=width)(2 * channels, channels), 2 * channels, size)
-    share = attacker / operations(model, channels, size)
-    print(f"\n{title}: batch {batch_size}, attacker of width {width}, {share:.2f} of the classifier's operations")
+def run(
+    title: str, model: nn.Module, attacker: Small, *, channels: int, size: int, batch_size: int, rounds: int
+) -> None:
+    network = attacker(2 * channels, channels)
+    share = operations(network, 2 * channels, size) / operations(model, channels, size)
+    print(f"\n{title}: batch {batch_size}, {attacker}, {share:.2f} of the classifier's operations")
     model.train()
     batch = ImageBatch(torch.rand(batch_size, channels, size, size), torch.randint(10, (batch_size,)))
     candidates: dict[str, Callable[[], object]] = {}
     for name, method in METHODS.items():
         mine = copy.deepcopy(model)
-        chosen = replace(method, network=Small(width=width)) if isinstance(method, L2L) else method
+        chosen = replace(method, network=attacker) if isinstance(method, L2L) else method
         optimizer = torch.optim.SGD(mine.parameters(), lr=0.01, momentum=0.9, weight_decay=2e-4)
         solver = chosen.solver(mine, eps=0.1, channels=channels, samples=batch_size, leader_optimizer=optimizer)
         candidates[name] = lambda solver=solver: solver.step(batch)
@@ -64,8 +66,9 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 40
-    run("Digits", SmallConvNet(1, 10), channels=1, size=8, batch_size=64, width=21, rounds=5 * rounds)
-    run("32 x 32", WideResNet(16, 2, 3, 10), channels=3, size=32, batch_size=32, width=56, rounds=max(5, rounds // 4))
+    small, large = Small(width=16, depth=3), Small(width=40, depth=3)
+    run("Digits", SmallConvNet(1, 10), small, channels=1, size=8, batch_size=64, rounds=5 * rounds)
+    run("32 x 32", WideResNet(16, 2, 3, 10), large, channels=3, size=32, batch_size=32, rounds=max(5, rounds // 4))
 
 
 if __name__ == "__main__":

@@ -21,13 +21,14 @@ from bilevel.progress import Progress
 from tasks.vision import tables
 from tasks.vision.build import Training, build
 from tasks.vision.config import DROConfig
-from tasks.vision.data import Images, Split
+from tasks.vision.data import Split
+from tasks.vision.evaluation import accuracy
 from tasks.vision.methods import Method
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Training", "accuracy", "build", "restore", "train"]
+__all__ = ["Training", "build", "device_of", "restore", "train"]
 
 
 def train(
@@ -117,15 +118,6 @@ def restore(config: DROConfig, folder: str | Path, *, device: torch.device | str
         if isinstance(part, nn.Module):
             part.eval()
     return training
-
-
-@torch.no_grad()
-def accuracy(model: nn.Module, images: Images, batch_size: int = 512) -> float:
-    """Return the share of ``images`` that ``model`` gets right, unperturbed; it is left in evaluation mode."""
-    model.eval()
-    parts = (slice(begin, begin + batch_size) for begin in range(0, len(images), batch_size))
-    right = [(model(batch.x).argmax(1) == batch.y).sum() for batch in map(images.batch, parts)]
-    return float(torch.stack(right).sum()) / len(images)
 
 
 def device_of(config: DROConfig) -> torch.device:

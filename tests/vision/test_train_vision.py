@@ -21,9 +21,10 @@ from tasks.vision import tables
 from tasks.vision.config import DROConfig
 from tasks.vision.data import Split, digits
 from tasks.vision.datasets import DATASETS
+from tasks.vision.evaluation import accuracy
 from tasks.vision.methods import METHODS
 from tasks.vision.presets import DEFAULT, PRESETS
-from tasks.vision.train import _fabric, _precision, accuracy, build, restore, train
+from tasks.vision.train import _fabric, _precision, build, restore, train
 
 QUICK = DROConfig(
     method="2-step-l2l", epochs=2, batch_size=32, width=4, attacker_width=4, attacker_start="uniform",
