@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, final
 
@@ -22,6 +21,7 @@ from bilevel.play import Play, Simultaneous
 from bilevel.record import Record
 from bilevel.rollout import Rollout, roll_out, scalar
 from bilevel.rule_loss import LastAnswer, RuleLoss
+from bilevel.rules.module import evaluating
 from bilevel.rules.protocol import Rule
 from bilevel.task import Task
 from bilevel.tree import Tree, detach, leaves, norm, tree_map
@@ -232,7 +232,7 @@ class Solver(Generic[BatchT]):
 
     def _roll_out(self, batch: BatchT, *, track_rule: bool) -> Rollout:
         start, state = self.follower.begin(batch)
-        with nullcontext() if track_rule else _evaluating(self.rule):
+        with nullcontext() if track_rule else evaluating(self.rule):
             return roll_out(
                 self.task,
                 self.rule,
@@ -259,19 +259,6 @@ class Solver(Generic[BatchT]):
                 f"The follower's loss does not depend on any parameter of the rule {type(self.rule).__name__} that its "
                 f"optimizer holds: does {type(self.task).__name__}.project or the rule detach, or was it frozen?"
             )
-
-
-@contextmanager
-def _evaluating(rule: Rule) -> Iterator[None]:
-    """Put every part of a learned rule into evaluation mode for a while."""
-    training = [m for m in rule.modules() if m.training] if isinstance(rule, nn.Module) else []
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def _norm(gradient: tuple[Tensor | None, ...]) -> Tensor:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from torch import nn
 
-from bilevel.rules.protocol import State
+from bilevel.rules.protocol import Rule, State
 from bilevel.tree import Tree
 
 
@@ -33,3 +35,16 @@ class ModuleRule(nn.Module, abc.ABC):
     ) -> tuple[Tree, State]:
         """Do `update`; this is what ``torch.func.functional_call`` calls."""
         return self.update(grads, state, params=params, inplace=inplace)
+
+
+@contextmanager
+def evaluating(rule: Rule) -> Iterator[None]:
+    """Put every part of a learned rule into evaluation mode for a while."""
+    training = [m for m in rule.modules() if m.training] if isinstance(rule, nn.Module) else []
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
