@@ -24,7 +24,7 @@ from bilevel.rule_loss import LastAnswer, RuleLoss
 from bilevel.rules.module import evaluating
 from bilevel.rules.protocol import Rule
 from bilevel.task import Task
-from bilevel.tree import Tree, detach, leaves, norm, tree_map
+from bilevel.tree import Tree, detach, leaves, norms, tree_map
 
 BatchT = TypeVar("BatchT")
 
@@ -107,13 +107,15 @@ class Solver(Generic[BatchT]):
             moves = self.play.step(self, batch)
         self.step_count += 1
         leader, rule = moves.leader, moves.rule
+        moved = [[g for g in part.gradient if g is not None] for part in (leader, rule) if part]
+        lengths = iter(norms(*moved) if moved else ())
         reached = rule.loss if rule else (moves.rollout.loss if moves.rollout else None)
         return Record(
             step=self.step_count,
             leader_loss=leader.loss if leader else None,
             follower_loss=reached,
-            leader_gradient_norm=_norm(leader.gradient) if leader else None,
-            rule_gradient_norm=_norm(rule.gradient) if rule else None,
+            leader_gradient_norm=next(lengths) if leader else None,
+            rule_gradient_norm=next(lengths) if rule else None,
             residual=leader.residual if leader else None,
             status=leader.status if leader else None,
             seconds=time.perf_counter() - begin,
@@ -259,7 +261,3 @@ class Solver(Generic[BatchT]):
                 f"The follower's loss does not depend on any parameter of the rule {type(self.rule).__name__} that its "
                 f"optimizer holds: does {type(self.task).__name__}.project or the rule detach, or was it frozen?"
             )
-
-
-def _norm(gradient: tuple[Tensor | None, ...]) -> Tensor:
-    return norm([g for g in gradient if g is not None])

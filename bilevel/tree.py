@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import optree
@@ -54,9 +55,11 @@ def squared_norm(tree: Tree) -> Tensor:
     return sum((t.square().sum() for t in tensors[1:]), tensors[0].square().sum()) if tensors else torch.zeros(())
 
 
-def norm(tensors: list[Tensor]) -> Tensor:
-    """Return the Euclidean norm of all entries of ``tensors`` together, a scalar tensor without a graph."""
+def norms(*groups: Sequence[Tensor]) -> list[Tensor]:
+    """Return the Euclidean norm of all entries of each group together, scalar tensors without a graph."""
     with torch.no_grad():
-        norms: list[Tensor] = list(torch._foreach_norm(tensors))  # noqa: SLF001
-        total: Tensor = torch.linalg.vector_norm(torch.stack(norms))
-        return total
+        each: list[Tensor] = list(torch._foreach_norm([t for group in groups for t in group]))  # noqa: SLF001
+        ends = list(itertools.accumulate(len(group) for group in groups))
+        return [
+            torch.linalg.vector_norm(torch.stack(each[end - len(g) : end])) for g, end in zip(groups, ends, strict=True)
+        ]

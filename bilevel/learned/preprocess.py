@@ -53,6 +53,8 @@ class BatchMax(Preprocess):
     def __call__(self, g: Float[Tensor, "*shape"]) -> tuple[Float[Tensor, "*shape"], ...]:
         """Return ``g`` scaled into [-1, 1]; zeros for a zero tensor."""
         unit = _unit(g, tuple(range(g.ndim)))
+        if not g.requires_grad:
+            return (unit,)
         # The division by the maximum of ``unit``, which is 1, gives the maximum its share of the derivative.
         return (_divide(unit, unit.abs().amax()),)
 

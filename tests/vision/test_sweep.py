@@ -143,5 +143,8 @@ def test_a_demonstration_that_is_broken_off_ends_whole_and_says_how_to_go_on(tmp
     assert process.returncode == status, shown
     assert message in shown
     assert "Traceback" not in shown
+    deadline = time.monotonic() + 20
+    while not all(map(is_gone, workers)) and time.monotonic() < deadline:
+        time.sleep(0.1)  # each notices by itself that it is not needed any more
     assert all(map(is_gone, workers))
     assert CheckpointFolder(next(folder.glob("parts/*/checkpoints"))).latest() is not None
