@@ -96,7 +96,7 @@ def go_on(run: Run) -> None:
     console = Console(stderr=True)
     print(
         f"Training {len(configs)} defences on scikit-learn's digits (8 x 8 images, eps = {configs[0].eps}) and "
-        f"attacking each: about {math.ceil(len(seeds) * (1 + settings['epochs'] * 3 / 40))} minutes on 2 cores.",
+        f"attacking each: about {math.ceil(len(seeds) * (0.5 + settings['epochs'] / 20))} min on 2 cores.",
         flush=True,
     )
     try:
