@@ -151,7 +151,7 @@ def test_foreign_checkpoints_are_refused(trained, tmp_path, capsys):
 
 
 def test_ctrl_c_writes_a_checkpoint_says_how_to_go_on_and_loses_nothing(tmp_path):
-    words = ["train", "dro", "--width", "4", "--threads", "1", "--epochs", "12", "--checkpoint-every", "7"]
+    words = ["train", "dro", "--width", "4", "--threads", "1", "--epochs", "60", "--checkpoint-every", "7"]
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     assert main([*words, "--run", str(unbroken)]) == 0
     process = subprocess.Popen(
@@ -168,7 +168,7 @@ def test_ctrl_c_writes_a_checkpoint_says_how_to_go_on_and_loses_nothing(tmp_path
     assert process.returncode == 130, shown
     assert f"bilevel resume {broken}" in shown
     assert "Traceback" not in shown
-    assert CheckpointFolder(broken / "checkpoints").latest()[1]["solver"]["step_count"] < 12 * 18
+    assert CheckpointFolder(broken / "checkpoints").latest()[1]["solver"]["step_count"] < 60 * 18
     assert main(["resume", str(broken)]) == 0
     assert same(weights(broken), weights(unbroken))
 

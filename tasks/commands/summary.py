@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from tasks.report import summarise
-from tasks.report.tables import Cell
+from tasks.report.tables import Cell, Table
 from tasks.run import Run
 
 
@@ -16,16 +16,34 @@ def show(runs: Sequence[Run]) -> None:
     """Print the accuracies of ``runs`` and what to notice about them."""
     summary = summarise(runs)
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)  # a file or a pipe has no width to keep to
     for table in summary.tables:
-        drawn = RichTable(title=table.caption, title_justify="left")
-        for number, name in enumerate(table.header):
-            drawn.add_column(name, justify="left" if number == 0 else "right", no_wrap=number == 0)
-        for row in table.rows:
-            drawn.add_row(*(_text(cell) for cell in row))
-        console.print(drawn)
+        console.print(_across(table) if len(table.rows) > 1 else _down(table))
         console.print(table.note, highlight=False)
     for notice in summary.notices:
         console.print(f"- {notice.text}", highlight=False)
+
+
+def _across(table: Table) -> RichTable:
+    """Return a line a method."""
+    drawn = RichTable(title=table.caption, title_justify="left")
+    for number, name in enumerate(table.header):
+        drawn.add_column(name, justify="left" if number == 0 else "right", no_wrap=number == 0, overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*map(_text, row))
+    return drawn
+
+
+def _down(table: Table) -> RichTable:
+    """Return a line a number: a single method needs no width."""
+    drawn = RichTable(title=table.caption, title_justify="left")
+    first, *others = zip(table.header, *table.rows, strict=True)
+    drawn.add_column(first[0])
+    drawn.add_column(_text(first[1]), justify="right")
+    for name, cell in others:
+        drawn.add_row(name, _text(cell))
+    return drawn
 
 
 def _text(cell: Cell) -> str:
