@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager
-from typing import Any, final
+from typing import final
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from bilevel.errors import ConfigurationError
 from bilevel.starts import Center, Start
-from bilevel.task import MinimaxTask, Task
-from tasks.vision.checks import FirstBatch
+from bilevel.task import MinimaxTask
+from tasks.vision.beginning import Beginning
 from tasks.vision.data import ImageBatch
 from tasks.vision.norm_modes import EvalModeNorm, NormMode
-from tasks.vision.threat import Threat
-from tasks.vision.warm_start import WarmStart
+from tasks.vision.perturbed_images import PerturbedImages
 
 
 @final
-class RobustClassification(MinimaxTask[nn.Module, ImageBatch]):
+class RobustClassification(PerturbedImages, MinimaxTask[nn.Module, ImageBatch]):
     r"""Distributionally robust classification: the follower perturbs the images, the leader classifies them.
 
     $$\min_\theta \max_z \frac1n \sum_i \mathrm{CE}(f_\theta(z_i), y_i), \qquad
@@ -39,7 +36,7 @@ class RobustClassification(MinimaxTask[nn.Module, ImageBatch]):
             the classifier as it will be attacked, on each image by itself, and leaves nothing in the running
             statistics. Under `Simultaneous` play the pass that trains a learned attacker is the leader's own, in
             training mode, whatever the mode.
-        warm: begin where the last attack on the same image ended, instead of at ``start``.
+        beginning: what attacks know of earlier visits, such as a `WarmStart`; ``None`` for nothing.
 
     Raises:
         ConfigurationError: if ``eps`` is out of range; at the first loss, if the batch or the logits are not as they
@@ -54,61 +51,17 @@ class RobustClassification(MinimaxTask[nn.Module, ImageBatch]):
         eps: float,
         start: Start = Center(),  # noqa: B008 (frozen)
         norm: NormMode = EvalModeNorm(),  # noqa: B008 (frozen)
-        warm: WarmStart | None = None,
+        beginning: Beginning | None = None,
     ) -> None:
-        super().__init__(leader=model)
-        self.threat = Threat(eps, start)
-        self.norm = norm
-        self.warm = warm
-        self._layers = norm.layers(model)
-        self._checked = FirstBatch()
-
-    def start(self, batch: ImageBatch) -> Float[Tensor, "n c h w"]:
-        """Return where the attack begins."""
-        if self.warm is None:
-            return self.threat.start(batch.x)
-        return self.threat.project(batch.x, self.warm.start(batch, self.threat.eps))
-
-    @property
-    def remembers(self) -> bool:
-        """Whether attacks begin where the last on the same images ended."""
-        return self.warm is not None
-
-    def remember(self, batch: ImageBatch, answer: Float[Tensor, "n c h w"], gradient: Float[Tensor, "n c h w"]) -> None:
-        """Keep the perturbations of a batch."""
-        if self.warm is not None:
-            self.warm.remember(batch, answer, gradient)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the perturbations that are kept."""
-        return {} if self.warm is None else self.warm.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up kept perturbations."""
-        if self.warm is not None:
-            self.warm.load_state_dict(state)
-
-    def project(self, batch: ImageBatch, z: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Return the allowed images nearest to ``z``."""
-        return self.threat.project(batch.x, z)
+        super().__init__(model, eps, start, norm, beginning)
 
     def loss(self, batch: ImageBatch, z: Float[Tensor, "n c h w"]) -> Float[Tensor, ""]:
         """Return the mean cross-entropy of the perturbed images."""
-        logits = self.leader(z)
-        self._checked(batch, logits)
-        return functional.cross_entropy(logits, batch.y)
-
-    def inner_context(self) -> AbstractContextManager[Any]:
-        """Return the batch-norm mode of the attack."""
-        return self.norm.attacking(self._layers)
-
-    def rule_context(self) -> AbstractContextManager[Any]:
-        """Return the batch-norm mode of a learned attacker's own turn."""
-        return self.norm.training_rule(self._layers)
+        return self.cross_entropy(batch, z)
 
 
 @final
-class MixedRobustClassification(Task[nn.Module, ImageBatch]):
+class MixedRobustClassification(PerturbedImages):
     r"""The leader also classifies the clean images; the follower cares for the perturbed ones alone.
 
     $$\ell = \frac{\mathrm{CE}(f_\theta(x), y) + \beta \, \mathrm{CE}(f_\theta(z), y)}{1 + \beta}, \qquad
@@ -122,6 +75,7 @@ class MixedRobustClassification(Task[nn.Module, ImageBatch]):
         beta: β, the weight of the perturbed images; above 0.
         start: where an attack begins, as in `RobustClassification`.
         norm: the batch-norm mode of the attack, as in `RobustClassification`.
+        beginning: what attacks know of earlier visits, as in `RobustClassification`.
 
     Raises:
         ConfigurationError: if ``eps`` or ``beta`` is out of range.
@@ -137,25 +91,14 @@ class MixedRobustClassification(Task[nn.Module, ImageBatch]):
         beta: float = 1.0,
         start: Start = Center(),  # noqa: B008 (frozen)
         norm: NormMode = EvalModeNorm(),  # noqa: B008 (frozen)
+        beginning: Beginning | None = None,
     ) -> None:
         if not (math.isfinite(beta) and beta > 0):
             raise ConfigurationError(
                 f"beta, the weight of the perturbed images, must be finite and above 0, got {beta}."
             )
-        super().__init__(leader=model)
+        super().__init__(model, eps, start, norm, beginning)
         self.beta = beta
-        self.threat = Threat(eps, start)
-        self.norm = norm
-        self._layers = norm.layers(model)
-        self._checked = FirstBatch()
-
-    def start(self, batch: ImageBatch) -> Float[Tensor, "n c h w"]:
-        """Return where the attack begins."""
-        return self.threat.start(batch.x)
-
-    def project(self, batch: ImageBatch, z: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Return the allowed images nearest to ``z``."""
-        return self.threat.project(batch.x, z)
 
     def leader_loss(self, batch: ImageBatch, z: Float[Tensor, "n c h w"]) -> Float[Tensor, ""]:
         """Return the weighted mean of the clean and the perturbed images' cross-entropies."""
@@ -163,20 +106,9 @@ class MixedRobustClassification(Task[nn.Module, ImageBatch]):
 
     def follower_loss(self, batch: ImageBatch, z: Float[Tensor, "n c h w"]) -> Float[Tensor, ""]:
         """Return minus the perturbed images' cross-entropy."""
-        logits = self.leader(z)
-        self._checked(batch, logits)
-        return -functional.cross_entropy(logits, batch.y)
+        return -self.cross_entropy(batch, z)
 
     def losses(self, batch: ImageBatch, z: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Return both losses from one pass of the clean and one of the perturbed images."""
-        clean = functional.cross_entropy(self.leader(batch.x), batch.y)
-        perturbed = functional.cross_entropy(self.leader(z), batch.y)
+        clean, perturbed = self.cross_entropy(batch, batch.x), self.cross_entropy(batch, z)
         return (clean + self.beta * perturbed) / (1 + self.beta), -perturbed
-
-    def inner_context(self) -> AbstractContextManager[Any]:
-        """Return the batch-norm mode of the attack."""
-        return self.norm.attacking(self._layers)
-
-    def rule_context(self) -> AbstractContextManager[Any]:
-        """Return the batch-norm mode of a learned attacker's own turn."""
-        return self.norm.training_rule(self._layers)

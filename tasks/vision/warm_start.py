@@ -10,11 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from bilevel.errors import ConfigurationError
+from tasks.vision.beginning import Beginning
 from tasks.vision.data import ImageBatch
+from tasks.vision.threat import Threat
 
 
 @final
-class WarmStart:
+class WarmStart(Beginning):
     r"""The last perturbation δ_i of every image, and the sign s_i of the classifier's gradient there.
 
     $$z_0 = x_i + \delta_i + \rho \, \epsilon \, s_i, \qquad
@@ -34,6 +36,8 @@ class WarmStart:
     Source: the reuse of perturbations goes back to Shafahi et al. 2019 and Zheng et al. 2020 (ATTA).
     """
 
+    remembers = True
+
     def __init__(self, samples: int, push: float = 0.5) -> None:
         if samples < 1 or not (push >= 0 and math.isfinite(push)):
             raise ConfigurationError(
@@ -43,15 +47,15 @@ class WarmStart:
         self.push = push
         self.kept: tuple[Tensor, Tensor] | None = None
 
-    def start(self, batch: ImageBatch, eps: float) -> Float[Tensor, "n c h w"]:
-        """Return where the attack on ``batch`` begins; it is not projected yet."""
-        index = self._index(batch)
+    def start(self, batch: ImageBatch, threat: Threat) -> Float[Tensor, "n c h w"]:
+        """Return where the attack on ``batch`` begins."""
+        index, eps = self._index(batch), threat.eps
         if self.kept is None:
             shape = (self.samples, *batch.x.shape[1:])
             uniform = torch.empty(shape, dtype=batch.x.dtype, device=batch.x.device).uniform_(-eps, eps)
             self.kept = uniform, torch.zeros_like(uniform)
         perturbation, sign = self.kept
-        return batch.x + perturbation[index] + (self.push * eps) * sign[index]
+        return threat.project(batch.x, batch.x + perturbation[index] + (self.push * eps) * sign[index])
 
     def remember(self, batch: ImageBatch, answer: Float[Tensor, "n c h w"], gradient: Float[Tensor, "n c h w"]) -> None:
         """Keep the perturbations that an attack ended with."""

@@ -74,8 +74,8 @@ def test_it_is_the_written_out_method():
     solver, (model, kept, sign) = trained(METHODS["warm-fgsm"]), by_hand()
     for ours, theirs in zip(solver.task.leader.state_dict().values(), model.state_dict().values(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
-    torch.testing.assert_close(solver.task.warm.kept[0], kept, rtol=0, atol=1e-6)
-    assert torch.equal(solver.task.warm.kept[1], sign)
+    torch.testing.assert_close(solver.task.beginning.kept[0], kept, rtol=0, atol=1e-6)
+    assert torch.equal(solver.task.beginning.kept[1], sign)
 
 
 def test_the_learned_one_begins_as_the_written_one():
@@ -106,9 +106,9 @@ def test_what_is_kept_is_the_sign_of_the_loss_gradient_alone(method):
     batch = next(batches(1, size=N))
     before = copy.deepcopy(model)
     solver.step(batch)
-    z = (batch.x + solver.task.warm.kept[0][batch.sample]).requires_grad_()
+    z = (batch.x + solver.task.beginning.kept[0][batch.sample]).requires_grad_()
     (g,) = torch.autograd.grad(functional.cross_entropy(before(z), batch.y), z)
-    same = solver.task.warm.kept[1][batch.sample] == g.sign()
+    same = solver.task.beginning.kept[1][batch.sample] == g.sign()
     assert same.double().mean() > 0.995  # x + (z - x) is z but for rounding
 
 
@@ -124,7 +124,7 @@ def test_a_resumed_training_keeps_what_was_kept(tmp_path):
         second.task.leader.state_dict().values(), unbroken.task.leader.state_dict().values(), strict=True
     ):
         assert torch.equal(one, other)
-    assert all(map(torch.equal, second.task.warm.kept, unbroken.task.warm.kept))
+    assert all(map(torch.equal, second.task.beginning.kept, unbroken.task.beginning.kept))
 
 
 def test_batches_without_places_are_refused():
@@ -140,6 +140,8 @@ def test_bad_arguments_are_refused(samples, push):
         WarmStart(samples, push)
 
 
-def test_clean_images_and_a_warm_start_do_not_go_together():
-    with pytest.raises(ConfigurationError, match="leave beta out"):
-        SignSteps(steps=1, warm=0.5, beta=1.0)
+def test_clean_images_may_be_learned_beside_warm_ones():
+    solver = trained(SignSteps(steps=1, step=0.75, warm=0.5, beta=1.0))
+    perturbation, sign = solver.task.beginning.kept
+    assert sign.abs().max() == 1
+    assert perturbation.abs().max() <= EPS + 1e-6

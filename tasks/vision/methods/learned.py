@@ -101,8 +101,8 @@ class L2L(Method):
         self, model: nn.Module, *, eps: float, channels: int, samples: int, leader_optimizer: optim.Optimizer
     ) -> Solver[ImageBatch]:
         """Return the solver, with a new attacker."""
-        warm = None if self.warm is None else WarmStart(samples, self.warm)
-        task = RobustClassification(model, eps, self.start.scaled(eps), self.norm, warm)
+        beginning = None if self.warm is None else WarmStart(samples, self.warm)
+        task = RobustClassification(model, eps, self.start.scaled(eps), self.norm, beginning)
         place = next(model.parameters())
         rule = self.rule(eps, channels).to(place.device, place.dtype)
         return Solver(

@@ -64,16 +64,14 @@ class SignSteps(Method):
             raise ConfigurationError(
                 f"beta, the weight of the perturbed images, must be above 0, or None for them alone; got {self.beta}."
             )
-        if self.beta is not None and self.warm is not None:
-            raise ConfigurationError("An attack that begins warm learns the perturbed images alone: leave beta out.")
 
     def task(self, model: nn.Module, eps: float, samples: int) -> Task[Any, ImageBatch]:
         """Return the game at radius ``eps``."""
         start = self.start.scaled(eps)
+        beginning = None if self.warm is None else WarmStart(samples, self.warm)
         if self.beta is None:
-            warm = None if self.warm is None else WarmStart(samples, self.warm)
-            return RobustClassification(model, eps, start, self.norm, warm)
-        return MixedRobustClassification(model, eps, beta=self.beta, start=start, norm=self.norm)
+            return RobustClassification(model, eps, start, self.norm, beginning)
+        return MixedRobustClassification(model, eps, beta=self.beta, start=start, norm=self.norm, beginning=beginning)
 
     def solver(
         self,
