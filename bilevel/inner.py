@@ -13,10 +13,11 @@ from bilevel.errors import TaskError
 from bilevel.flat import Flat, flatten
 from bilevel.leader import frozen
 from bilevel.rollout import Move, Rollout
+from bilevel.rules.module import parameters_of_rule
 from bilevel.rules.protocol import Rule, State, sees_gradient, smooth_at_zero
 from bilevel.rules.safe_roots import mend_roots
 from bilevel.task import Task
-from bilevel.tree import Tree, detach, leaves, tree_map
+from bilevel.tree import Tree, as_leaves, asking, detach, filled, leaves, tree_map
 
 
 @final
@@ -37,6 +38,23 @@ class InnerProblem:
     rule: Rule
     parameters: Sequence[Tensor] = ()
     moved: Sequence[Tensor] = ()
+
+    @property
+    def resting(self) -> list[Tensor]:
+        """The parameters of the leader that it does not move."""
+        moved = {id(p) for p in self.moved}
+        return [p for p in self.parameters if id(p) not in moved]
+
+    @property
+    def phi(self) -> list[Tensor]:
+        """The parameters of the rule that the leader does not move."""
+        moved = {id(p) for p in self.moved}
+        return [p for p in parameters_of_rule(self.rule) if id(p) not in moved]
+
+    @property
+    def rule_leads(self) -> bool:
+        """Whether the leader moves parameters of the rule."""
+        return len(self.phi) < len(parameters_of_rule(self.rule))
 
     def leader_loss(self, z: Tree) -> Tensor:
         """Return ℓ(θ, z).
@@ -124,20 +142,18 @@ class InnerProblem:
         """
         loss, s = None, state
         moves: list[Move] = []
-        looks, moved = sees_gradient(self.rule), set(map(id, self.moved))
+        looks = sees_gradient(self.rule)
         window, kept_from = steps - min(track_leader, steps), 0 if keep is None else steps - keep
         z = flatten(detach(start) if window else start)
         for span, through in ((range(window), False), (range(window, steps), True)):
             if not span:
                 continue
-            resting = self.parameters
             if through:
                 z = z.like([leaf.view_as(leaf) for leaf in z.leaves])  # not the task's own tensors
-                resting = [p for p in resting if id(p) not in moved]
-            with frozen(resting), torch.set_grad_enabled(track_rule or through):
+            with frozen(self.resting if through else self.parameters), torch.set_grad_enabled(track_rule or through):
                 for t in span:
                     if through and not all(leaf.requires_grad for leaf in z.leaves):
-                        z = z.like([_asking(leaf) for leaf in z.leaves])
+                        z = z.like([asking(leaf) for leaf in z.leaves])
                     if not looks:
                         gradient = z.like([torch.zeros_like(leaf) for leaf in z.leaves])
                     elif through:
@@ -153,7 +169,7 @@ class InnerProblem:
         return Rollout(self, start, state, z.tree, s, loss, steps, tuple(moves), steps - window, fresh)
 
     def _gradient(self, z: Flat) -> tuple[Tensor, Flat]:
-        point = z.like([leaf.detach().requires_grad_() for leaf in z.leaves])
+        point = z.like([as_leaves(leaf) for leaf in z.leaves])
         with frozen(self.parameters), torch.enable_grad():
             loss, gradient = self._differentiate(point, create_graph=False)
         return loss.detach(), gradient
@@ -171,8 +187,7 @@ class InnerProblem:
                 f"{type(self.task).__name__}.{follower_loss_name(self.task)} does not depend on z, so the follower has "
                 "nothing to follow. Use z in it, without detaching it."
             )
-        filled = [torch.zeros_like(leaf) if g is None else g for g, leaf in zip(gradients, z.leaves, strict=True)]
-        return loss, z.like(filled)
+        return loss, z.like(filled(gradients, z.leaves))
 
     def _move(self, z: Flat, gradient: Flat, state: State, *, through: bool) -> tuple[Flat, State]:
         updates, after_state = self.rule.update(gradient.tree, state, params=z.tree, inplace=False)
@@ -185,11 +200,6 @@ class InnerProblem:
         if projected is not after.tree:
             after = fitting(z, projected, self.task, "project returned a point")
         return after, after_state
-
-
-def _asking(leaf: Tensor) -> Tensor:
-    """Return ``leaf`` asking for a gradient; a graph that it has goes on through it."""
-    return leaf if leaf.requires_grad else leaf.detach().requires_grad_()
 
 
 def scalar(loss: object, task: Task[Any, Any], method: str) -> Tensor:

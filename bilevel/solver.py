@@ -9,9 +9,10 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, Generic, TypeVar, final
 
 import torch
-from torch import Tensor, nn, optim
+from torch import Tensor, optim
 
-from bilevel.errors import CheckpointError, ConfigurationError
+from bilevel import solver_state
+from bilevel.errors import ConfigurationError
 from bilevel.field import Field
 from bilevel.follower import make_follower
 from bilevel.hypergradient import Direct, Hypergradient, LeaderGradient
@@ -26,7 +27,7 @@ from bilevel.rule_loss import LastAnswer, RuleLoss
 from bilevel.rules.module import evaluating
 from bilevel.rules.protocol import Rule, sees_gradient
 from bilevel.task import Task
-from bilevel.tree import Tree, detach, leaves, norms, replace_leaves, tree_map
+from bilevel.tree import Tree, detach, leaves, norms, replace_leaves
 
 BatchT = TypeVar("BatchT")
 
@@ -49,6 +50,8 @@ class Solver(Generic[BatchT]):
     Attributes:
         step_count: how many steps were taken.
         follower: where the follower stands between steps.
+        play_state: what the play handed on to its next step.
+        hypergradient_state: what the hypergradient handed on.
 
     Raises:
         ConfigurationError: if the parts do not fit together.
@@ -90,8 +93,8 @@ class Solver(Generic[BatchT]):
         self._moved = moved if self.leader_update and self.leader_update.uses_gradient else []
         self._phi = trained_parameters(rule, rule_optimizer, self._moved)
         self.follower = make_follower(task, rule, self._moved)
-        self._play_state: Any = None
-        self._hypergradient_state: Any = None
+        self.play_state: Any = None
+        self.hypergradient_state: Any = None
         check_methods(self)
 
     def step(self, batch: BatchT) -> Record:
@@ -108,8 +111,8 @@ class Solver(Generic[BatchT]):
                 "unfreeze it, or build a new Solver."
             )
         with torch.enable_grad():
-            moves = self.play.step(self, batch, self._play_state)
-        self._play_state = moves.state
+            moves = self.play.step(self, batch, self.play_state)
+        self.play_state = moves.state
         self.follower.end_step()
         self.step_count += 1
         leader, rule = moves.leader, moves.rule
@@ -169,7 +172,7 @@ class Solver(Generic[BatchT]):
         """Return the hypergradient at the follower's answer; ``None`` for a leader without one."""
         if not self._moved:
             return None
-        return self._noted(self.hypergradient.leader_gradient(rollout, self._hypergradient_state))
+        return self._noted(self.hypergradient.leader_gradient(rollout, self.hypergradient_state))
 
     def rule_gradient(self, rollout: Rollout, *, retain_graph: bool = False) -> RuleGradient | None:
         """Return the gradient of the rule's training loss in φ; ``None`` for a rule that is not trained."""
@@ -182,7 +185,7 @@ class Solver(Generic[BatchT]):
             rollout = self.follow(batch, seen=True)
             if not (self._moved and self._phi):
                 return Field(rollout, self.leader_gradient(rollout), None, self.rule_gradient(rollout))
-            state = self._hypergradient_state
+            state = self.hypergradient_state
             leader, rule = self.hypergradient.both_gradients(rollout, self._phi, self.rule_loss, state)
             return Field(rollout, self._noted(leader), None, rule)
         if not self._moved:
@@ -190,7 +193,7 @@ class Solver(Generic[BatchT]):
             return Field(standing, None, follower)
         if not sees_gradient(self.rule):
             return Field(standing, self.leader_gradient(standing))
-        leader, follower = self.hypergradient.field(standing, self._hypergradient_state)
+        leader, follower = self.hypergradient.field(standing, self.hypergradient_state)
         return Field(standing, self._noted(leader), follower)
 
     # What a play is built from: moving.
@@ -235,16 +238,16 @@ class Solver(Generic[BatchT]):
     def excursion(self) -> Iterator[None]:
         """Let the players move for a look at another point: afterwards they and their optimizers are where they were.
 
-        The follower's answer and its rule's state are put back, and so are θ, φ, the states of both optimizers and that
-        of the hypergradient.
+        The follower's answer and its rule's state are put back, and so are θ, φ and the states of both optimizers.
         """
-        place, noted = self.follower.place, self._hypergradient_state
-        optimizers = [o for o in (self._leader_optimizer, self.rule_optimizer) if o]
+        place = self.follower.place
+        leading = self.leader_update.optimizer if isinstance(self.leader_update, OptimizerUpdate) else None
+        optimizers = [one for one in (leading, self.rule_optimizer) if one is not None]
         with kept_in_place([*self._moved, *self._phi], optimizers):
             try:
                 yield
             finally:
-                self.follower.place, self._hypergradient_state = place, noted
+                self.follower.place = place
 
     @property
     def position(self) -> dict[str, list[Tensor]]:
@@ -266,18 +269,7 @@ class Solver(Generic[BatchT]):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of both players, both optimizers and the methods, as tensors and plain Python values."""
-        leader = self.task.leader
-        return {
-            "step_count": self.step_count,
-            "leader": leader.state_dict() if isinstance(leader, nn.Module) else [p.detach() for p in self._leader],
-            "leader_update": self.leader_update.state_dict() if self.leader_update else None,
-            "rule": self.rule.state_dict() if isinstance(self.rule, nn.Module) else None,
-            "rule_optimizer": self.rule_optimizer.state_dict() if self.rule_optimizer else None,
-            "follower": self.follower.state_dict(),
-            "task": self.task.state_dict(),
-            "play": self._play_state,
-            "hypergradient": self._hypergradient_state,
-        }
+        return solver_state.of(self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up the state that `state_dict` returned.
@@ -285,44 +277,10 @@ class Solver(Generic[BatchT]):
         Raises:
             CheckpointError: if it was written by another combination of parts.
         """
-        try:
-            leader = self.task.leader
-            if isinstance(leader, nn.Module):
-                leader.load_state_dict(state["leader"])
-            else:
-                with torch.no_grad():
-                    for p, value in zip(self._leader, state["leader"], strict=True):
-                        p.copy_(value)
-            if self.leader_update:
-                self.leader_update.load_state_dict(state["leader_update"])
-            if isinstance(self.rule, nn.Module):
-                self.rule.load_state_dict(state["rule"])
-            if self.rule_optimizer:
-                self.rule_optimizer.load_state_dict(state["rule_optimizer"])
-            self.follower.load_state_dict(state["follower"])
-            self.task.load_state_dict(state["task"])
-            self._play_state, self._hypergradient_state = map(self._here, (state["play"], state["hypergradient"]))
-            self.step_count = state["step_count"]
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-            raise CheckpointError(f"The saved state belongs to another task, rule or optimizer: {error}") from error
-
-    def _here(self, tree: Tree) -> Tree:
-        """Return a method's state, copied to where the players are."""
-        device = next((p.device for p in (*self._leader, *self._phi)), torch.device("cpu"))
-        return tree_map(lambda leaf: leaf.to(device, copy=True) if isinstance(leaf, Tensor) else leaf, tree)
-
-    @property
-    def _leader_optimizer(self) -> optim.Optimizer | None:
-        return self.leader_update.optimizer if isinstance(self.leader_update, OptimizerUpdate) else None
-
-    @property
-    def _rule_leads(self) -> bool:
-        """Whether the leader moves the rule's own parameters."""
-        own = {id(p) for p in self.rule.parameters()} if isinstance(self.rule, nn.Module) else set()
-        return any(id(p) in own for p in self._moved)
+        solver_state.restore(self, state)
 
     def _noted(self, gradient: LeaderGradient) -> LeaderGradient:
-        self._hypergradient_state = gradient.state
+        self.hypergradient_state = gradient.state
         return gradient
 
     def _roll_out(
@@ -337,9 +295,9 @@ class Solver(Generic[BatchT]):
             "first": first,
             "fresh": self.follower.fresh,
         }
-        answers_only = not track_rule and not self._rule_leads
+        answers_only = not track_rule and not problem.rule_leads
         with evaluating(self.rule) if answers_only else nullcontext():
             if not (seen and self._moved):
                 return problem.roll_out(start, state, **settings)
-            with frozen(list(self.rule.parameters()) if answers_only and isinstance(self.rule, nn.Module) else []):
+            with frozen(problem.phi if answers_only else []):
                 return self.hypergradient.roll_out(problem, start, state, **settings)

@@ -37,6 +37,24 @@ def detach(tree: Tree) -> Tree:
     return tree_map(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) else leaf, tree)
 
 
+def as_leaves(tree: Tree) -> Tree:
+    """Return ``tree`` cut from every graph, its floating tensors asking for gradients of their own."""
+    return tree_map(
+        lambda leaf: leaf.detach().requires_grad_() if isinstance(leaf, Tensor) and leaf.is_floating_point() else leaf,
+        tree,
+    )
+
+
+def asking(tree: Tree) -> Tree:
+    """Return ``tree`` with every tensor asking for a gradient: those with a graph as they are, others as leaves."""
+    return tree_map(lambda leaf: leaf if leaf.requires_grad else leaf.detach().requires_grad_(), tree)
+
+
+def filled(gradients: Sequence[Tensor | None], like: Sequence[Tensor]) -> list[Tensor]:
+    """Return the gradients with zeros where there is none."""
+    return [torch.zeros_like(leaf) if g is None else g for g, leaf in zip(gradients, like, strict=True)]
+
+
 def clone(tree: Tree) -> Tree:
     """Return ``tree`` with copies of its tensors; entries that are not tensors stay as they are."""
     return tree_map(lambda leaf: leaf.clone() if isinstance(leaf, Tensor) else leaf, tree)

@@ -154,6 +154,16 @@ class Quadratic(bilevel.Task[Any, Any]):
         return self.hypergradient(self.solution, torch.linalg.solve(self.h, self.a))
 
 
+class Remembering(Quadratic):
+    """Keeps what it is told of each step."""
+
+    remembers = True
+    seen: Any = None
+
+    def remember(self, batch: Any, answer: Any, gradient: Any) -> None:
+        self.seen = answer, gradient
+
+
 class Ridge(bilevel.Task[Any, Any]):
     """Ridge regression with the leader's log weight: q = ½|Xz - y|² + ½e^θ|z|², ℓ = ½|Vz - w|², θ a single number."""
 

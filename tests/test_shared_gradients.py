@@ -7,7 +7,7 @@ import warnings
 import pytest
 import torch
 import torchopt
-from problems import LinearRule, Quadratic, hypergradient_of, sgd
+from problems import LinearRule, Quadratic, Remembering, hypergradient_of, sgd
 from torch import nn
 
 import bilevel
@@ -109,13 +109,6 @@ def test_a_start_that_shares_the_leaders_storage_stays_where_it_is_as_the_leader
 
 @pytest.mark.parametrize("answers", [1, 2, 4])
 def test_what_a_task_remembers_is_the_slope_at_the_answer(answers):
-    class Remembering(Quadratic):
-        remembers = True
-        seen = None
-
-        def remember(self, batch, answer, gradient):
-            self.seen = answer, gradient
-
     task = Remembering()
     hypergradient_of(task, bilevel.Unrolled(answers=answers), torchopt.sgd(0.1), 4)
     torch.testing.assert_close(task.seen[1], task.slopes_at(task.seen[0])[1], rtol=0, atol=1e-12)

@@ -16,7 +16,7 @@ from bilevel.rollout import Rollout
 from bilevel.rule_gradient import RuleGradient, rule_gradient
 from bilevel.rule_loss import RuleLoss
 from bilevel.rules.protocol import State
-from bilevel.tree import Tree, leaves, replace_leaves, tree_map
+from bilevel.tree import Tree, filled, leaves, replace_leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,16 +148,6 @@ def pack(
     if len(found) > count:
         behind = replace_leaves(answer, filled(found[count:], leaves(answer)))
     return LeaderGradient(loss.detach(), tuple(found[:count]), behind, **settings)
-
-
-def asking(answer: Tree) -> Tree:
-    """Return ``answer`` with every entry asking for a gradient: those with a graph as they are, others as leaves."""
-    return tree_map(lambda leaf: leaf if leaf.requires_grad else leaf.detach().requires_grad_(), answer)
-
-
-def filled(gradients: Sequence[Tensor | None], like: Sequence[Tensor]) -> list[Tensor]:
-    """Return the gradients with zeros where there is none."""
-    return [torch.zeros_like(leaf) if g is None else g for g, leaf in zip(gradients, like, strict=True)]
 
 
 def total(*parts: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:

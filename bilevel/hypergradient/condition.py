@@ -5,27 +5,21 @@ from __future__ import annotations
 import abc
 import warnings
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import final
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from bilevel.errors import SolverWarning
-from bilevel.hypergradient.base import filled
 from bilevel.leader import frozen
 from bilevel.rollout import Rollout
 from bilevel.rules.module import evaluating
 from bilevel.rules.protocol import sees_gradient
 from bilevel.task import Task
-from bilevel.tree import Tree, leaves, replace_leaves, tree_map
-
-
-def flat(tensors: Sequence[Tensor]) -> Float[Tensor, " n"]:
-    """Return all entries, one after another."""
-    return torch.cat([t.reshape(-1) for t in tensors])
+from bilevel.tree import Tree, as_leaves, filled, leaves, replace_leaves, tree_map
+from bilevel.vector import join, split
 
 
 class Linearised(abc.ABC):
@@ -39,7 +33,6 @@ class Linearised(abc.ABC):
 
     def __init__(self, outputs: Sequence[Tensor], places: Sequence[Tensor], moved: Sequence[Tensor]) -> None:
         self._outputs, self._places, self._moved = list(outputs), list(places), list(moved)
-        self._sizes = [p.numel() for p in places]
 
     @abc.abstractmethod
     def __call__(self, v: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
@@ -55,12 +48,12 @@ class Linearised(abc.ABC):
 
     def _pull(self, v: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         """Return v times the derivative of the outputs in z."""
-        pulled = self._gradients(self._places, self._split(v))
-        return flat(filled(pulled, self._places))
+        pulled = self._gradients(self._places, split(v, self._places))
+        return join(filled(pulled, self._places))
 
     def _pull_rows(self, rows: Float[Tensor, "k n"]) -> Float[Tensor, "k n"]:
         """Return each row times the derivative of the outputs in z, in one batched pass."""
-        pulled = self._gradients(self._places, self._split(rows), batched=True)
+        pulled = self._gradients(self._places, split(rows, self._places), batched=True)
         like = [p.expand(len(rows), *p.shape) for p in self._places]
         return torch.cat([t.reshape(len(rows), -1) for t in filled(pulled, like)], dim=1)
 
@@ -75,10 +68,6 @@ class Linearised(abc.ABC):
             outputs, inputs, weights, retain_graph=not last, allow_unused=True, is_grads_batched=batched
         )
         return found
-
-    def _split(self, v: Float[Tensor, "*k n"]) -> list[Tensor]:
-        parts = torch.split(v, self._sizes, dim=-1)
-        return [part.reshape((*v.shape[:-1], *p.shape)) for part, p in zip(parts, self._places, strict=True)]
 
 
 @final
@@ -95,7 +84,7 @@ class _Gradient(Linearised):
 
     def pull_back(self, x: Float[Tensor, " n"]) -> tuple[Tensor | None, ...]:
         """Return -∂²q/∂θ∂z x."""
-        return tuple(None if g is None else -g for g in self._gradients(self._moved, self._split(x), last=True))
+        return tuple(None if g is None else -g for g in self._gradients(self._moved, split(x, self._places), last=True))
 
 
 @final
@@ -112,7 +101,7 @@ class _Map(Linearised):
 
     def pull_back(self, x: Float[Tensor, " n"]) -> tuple[Tensor | None, ...]:
         """Return (∂Φ/∂θ)ᵀ x."""
-        return tuple(self._gradients(self._moved, self._split(x), last=True))
+        return tuple(self._gradients(self._moved, split(x, self._places), last=True))
 
 
 class Condition(abc.ABC):
@@ -139,9 +128,8 @@ class Stationary(Condition):
 
     def linearise(self, rollout: Rollout) -> Linearised:
         """Return the follower's Hessian and mixed derivative, on one graph."""
-        problem, z = rollout.problem, _asking(rollout.answer)
-        still = {id(p) for p in problem.moved}
-        with torch.enable_grad(), frozen([p for p in problem.parameters if id(p) not in still]):
+        problem, z = rollout.problem, as_leaves(rollout.answer)
+        with torch.enable_grad(), frozen(problem.resting):
             _, gradient = problem.differentiable_gradient(z)
         _warn_of_active_constraints(rollout, z, gradient)
         return _Gradient(leaves(gradient), leaves(z), problem.moved)
@@ -161,25 +149,13 @@ class SteadyRule(Condition):
 
     def linearise(self, rollout: Rollout) -> Linearised:
         """Return the derivatives of one more update, on one graph."""
-        problem, z = rollout.problem, _asking(rollout.answer)
-        with torch.enable_grad(), _only(rollout), evaluating(problem.rule):
+        problem, z = rollout.problem, as_leaves(rollout.answer)
+        with torch.enable_grad(), frozen([*problem.resting, *problem.phi]), evaluating(problem.rule):
             gradient = tree_map(torch.zeros_like, z)
             if sees_gradient(problem.rule):
                 _, gradient = problem.differentiable_gradient(z)
             after, _ = problem.move(z, gradient, rollout.state)
         return _Map(leaves(after), leaves(z), problem.moved)
-
-
-def _only(rollout: Rollout) -> AbstractContextManager[None]:
-    """Within the context, of θ and φ only what the leader moves asks for a gradient."""
-    problem = rollout.problem
-    phi = list(problem.rule.parameters()) if isinstance(problem.rule, nn.Module) else []
-    moved = {id(p) for p in problem.moved}
-    return frozen([p for p in (*problem.parameters, *phi) if id(p) not in moved])
-
-
-def _asking(z: Tree) -> Tree:
-    return tree_map(lambda leaf: leaf.detach().requires_grad_(), z)
 
 
 def _warn_of_active_constraints(rollout: Rollout, z: Tree, gradient: Tree) -> None:

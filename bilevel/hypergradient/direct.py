@@ -9,13 +9,13 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from bilevel.hypergradient.base import Hypergradient, LeaderGradient, asking, differentiate, filled, pack
+from bilevel.hypergradient.base import Hypergradient, LeaderGradient, differentiate, pack
 from bilevel.inner import scalar
 from bilevel.rollout import Rollout
 from bilevel.rule_gradient import RuleGradient, require_rule, rule_gradient
 from bilevel.rule_loss import RuleLoss
 from bilevel.task import Task
-from bilevel.tree import Tree, detach, leaves, replace_leaves, tree_map
+from bilevel.tree import Tree, as_leaves, asking, detach, filled, leaves, replace_leaves, tree_map
 
 
 @final
@@ -32,9 +32,7 @@ class Direct(Hypergradient):
 
     def leader_gradient(self, rollout: Rollout, state: Any = None) -> LeaderGradient:
         """Return ∂ℓ/∂θ with the answer cut from its graph."""
-        answer = detach(rollout.answer)
-        if rollout.problem.task.remembers:
-            answer = tree_map(torch.Tensor.requires_grad_, answer)
+        answer = as_leaves(rollout.answer) if rollout.problem.task.remembers else detach(rollout.answer)
         with torch.enable_grad():
             loss = rollout.problem.leader_loss(answer)
         return differentiate(loss, rollout, answer)
@@ -70,7 +68,7 @@ class Direct(Hypergradient):
         # A context for the rule's passes (batch-norm modes, say) makes the two passes different ones.
         if not task.zero_sum or type(task).inner_context is not Task.inner_context:
             return super().field(rollout, state)
-        answer = tree_map(lambda leaf: leaf.detach().requires_grad_(), rollout.answer)
+        answer = as_leaves(rollout.answer)
         places = leaves(answer)
         with torch.enable_grad():
             loss = problem.leader_loss(answer)

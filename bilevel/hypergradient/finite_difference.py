@@ -8,15 +8,15 @@ from typing import Any, ClassVar, final
 import torch
 from torch import Tensor
 
-from bilevel.hypergradient.base import Hypergradient, LeaderGradient, filled, require_dependence, total
-from bilevel.hypergradient.passes import follower_slope, kept_buffers, resting
+from bilevel.hypergradient.base import Hypergradient, LeaderGradient, require_dependence, total
+from bilevel.hypergradient.passes import follower_slope, kept_buffers
 from bilevel.inner import InnerProblem
 from bilevel.leader import frozen
 from bilevel.linear.system import check_positive
 from bilevel.rng import RandomSources
 from bilevel.rollout import Move, Rollout
 from bilevel.rules.protocol import State, sees_gradient
-from bilevel.tree import Tree, detach, leaves, norms, replace_leaves, tree_map
+from bilevel.tree import Tree, as_leaves, asking, detach, filled, leaves, norms, replace_leaves, tree_map
 
 
 @final
@@ -66,8 +66,8 @@ class FiniteDifference(Hypergradient):
         if sees_gradient(problem.rule):
             first = settings.get("first") if steps == 1 else None
             loss, gradient = first or problem.gradient(z)
-            gradient = tree_map(_asking, gradient)
-        with torch.enable_grad(), frozen(resting(problem)):
+            gradient = as_leaves(gradient)
+        with torch.enable_grad(), frozen(problem.resting):
             answer, after = problem.move(z, gradient, earlier.state)
         moves = (*earlier.moves, Move(z, earlier.state, gradient))
         return Rollout(problem, start, state, answer, after, loss, steps, moves, fresh=earlier.fresh)
@@ -75,7 +75,7 @@ class FiniteDifference(Hypergradient):
     def leader_gradient(self, rollout: Rollout, state: Any = None) -> LeaderGradient:
         """Return the difference quotient and what it is added to; the graph of the last update is freed."""
         problem, last = rollout.problem, rollout.moves[-1]
-        answer = tree_map(lambda leaf: leaf if leaf.requires_grad else _asking(leaf), rollout.answer)
+        answer = asking(rollout.answer)
         seen = leaves(last.gradient) if sees_gradient(problem.rule) else []
         places = leaves(answer) if problem.task.remembers else []
         wanted = [*problem.moved, *seen, *places]
@@ -109,7 +109,3 @@ class FiniteDifference(Hypergradient):
         return tuple(
             None if a is None or b is None else (a - b) * scale.to(a.dtype) for a, b in zip(*sides, strict=True)
         )
-
-
-def _asking(leaf: Tensor) -> Tensor:
-    return leaf.detach().requires_grad_()

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from typing import Any, final
 
 import torch
 
-from bilevel.errors import ConfigurationError, ConvergenceError, SolverWarning
-from bilevel.hypergradient.base import Hypergradient, LeaderGradient, filled, require_dependence, total
-from bilevel.hypergradient.condition import Condition, Stationary, SteadyRule, flat
+from bilevel.errors import ConfigurationError
+from bilevel.hypergradient.base import Hypergradient, LeaderGradient, require_dependence, total
+from bilevel.hypergradient.condition import Condition, Stationary, SteadyRule
 from bilevel.hypergradient.passes import kept_buffers
-from bilevel.inner import InnerProblem
-from bilevel.linear import ConjugateGradient, FixedPoint, LinearSolver, Solution, Status, advice
+from bilevel.linear import ConjugateGradient, FixedPoint, LinearSolver, advice
+from bilevel.linear.verdict import judge
 from bilevel.rollout import Rollout
-from bilevel.tree import leaves, replace_leaves, tree_map
+from bilevel.tree import as_leaves, filled, leaves, replace_leaves
+from bilevel.vector import join
 
 
 @final
@@ -63,10 +63,6 @@ class Implicit(Hypergradient):
                 "use bilevel.linear.FixedPoint(steps=...) or bilevel.linear.Dense()."
             )
 
-    def check(self, problem: InnerProblem, steps: int) -> None:
-        """Accept every task."""
-        return
-
     def leader_gradient(self, rollout: Rollout, state: Any = None) -> LeaderGradient:
         """Return dℓ/dθ.
 
@@ -75,7 +71,7 @@ class Implicit(Hypergradient):
             ConvergenceError: if the solver does not converge and ``throw`` is set.
         """
         problem = rollout.problem
-        answer = tree_map(lambda leaf: leaf.detach().requires_grad_(), rollout.answer)
+        answer = as_leaves(rollout.answer)
         places, count = leaves(answer), len(problem.moved)
         with torch.enable_grad():
             loss = problem.leader_loss(answer)
@@ -86,8 +82,9 @@ class Implicit(Hypergradient):
         direct, slopes = found[:count], filled(found[count:], places)
         with kept_buffers(problem):
             system = (self.condition or self._usual_condition()).linearise(rollout)
-        solution = self.solver.solve(system, flat(slopes))
-        self._judge(solution, rollout)
+        solution = self.solver.solve(system, join(slopes))
+        of = f"The implicit hypergradient of {type(problem.task).__name__}"
+        judge(solution, self.solver, of=of, remedy=advice(solution.status), throw=self.throw)
         gradient = total(direct, system.pull_back(solution.x))
         require_dependence(gradient, rollout, through_answer=True)
         return LeaderGradient(
@@ -101,16 +98,3 @@ class Implicit(Hypergradient):
 
     def _usual_condition(self) -> Condition:
         return SteadyRule() if isinstance(self.solver, FixedPoint) else Stationary()
-
-    def _judge(self, solution: Solution, rollout: Rollout) -> None:
-        if solution.status is Status.CONVERGED:
-            return
-        said = (
-            f"The implicit hypergradient of {type(rollout.problem.task).__name__} has the status {solution.status} "
-            f"after {solution.iterations} iterations of {type(self.solver).__name__}, with a relative residual of "
-            f"{float(solution.residual):.1e}: {advice(solution.status)}."
-        )
-        if self.throw:
-            raise ConvergenceError(said)
-        if solution.status is not Status.MAX_STEPS:  # a series that is cut short on purpose is no failure
-            warnings.warn(said, SolverWarning, stacklevel=2)

@@ -8,19 +8,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 from torch import Tensor, nn
 
-from bilevel.hypergradient.base import filled, require_dependence
+from bilevel.hypergradient.base import require_dependence
 from bilevel.inner import InnerProblem
 from bilevel.leader import frozen
 from bilevel.rollout import Rollout
 from bilevel.rules.module import evaluating
 from bilevel.rules.protocol import State
-from bilevel.tree import Tree, detach, leaves, replace_leaves, tree_map
-
-
-def resting(problem: InnerProblem) -> list[Tensor]:
-    """Return the parameters of the leader that it does not move."""
-    moved = {id(p) for p in problem.moved}
-    return [p for p in problem.parameters if id(p) not in moved]
+from bilevel.tree import Tree, as_leaves, detach, filled, leaves, replace_leaves
 
 
 def modules(problem: InnerProblem) -> list[nn.Module]:
@@ -44,10 +38,8 @@ def kept_buffers(problem: InnerProblem) -> Iterator[None]:
 def as_it_moved(rollout: Rollout) -> AbstractContextManager[None]:
     """Return the context for moving the follower again: a rule that learns nothing from it is in evaluation mode."""
     problem = rollout.problem
-    own = {id(p) for p in problem.rule.parameters()} if isinstance(problem.rule, nn.Module) else set()
-    leads = any(id(p) in own for p in problem.moved)
     learns = any(leaf.requires_grad for leaf in leaves(rollout.answer))
-    return nullcontext() if leads or learns else evaluating(problem.rule)
+    return nullcontext() if problem.rule_leads or learns else evaluating(problem.rule)
 
 
 def at_answer(rollout: Rollout) -> tuple[Tensor, Tree | None]:
@@ -56,9 +48,9 @@ def at_answer(rollout: Rollout) -> tuple[Tensor, Tree | None]:
     Raises:
         TaskError: if ℓ depends neither on what the leader moves nor on z.
     """
-    problem, answer = rollout.problem, tree_map(torch.Tensor.requires_grad_, detach(rollout.answer))
+    problem, answer = rollout.problem, as_leaves(rollout.answer)
     places = leaves(answer)
-    with torch.enable_grad(), frozen(resting(problem)):
+    with torch.enable_grad(), frozen(problem.resting):
         loss = problem.leader_loss(answer)
     if not loss.requires_grad:
         require_dependence([None], rollout, through_answer=True)
@@ -77,7 +69,7 @@ def follow(problem: InnerProblem, place: tuple[Tree, State], steps: int) -> tupl
 
 def follower_slope(problem: InnerProblem, z: Tree) -> tuple[Tensor | None, ...]:
     """Return ∂q/∂θ at ``z`` in what the leader moves, z a constant."""
-    with torch.enable_grad(), frozen(resting(problem)), problem.task.inner_context():
+    with torch.enable_grad(), frozen(problem.resting), problem.task.inner_context():
         loss = problem.follower_loss(detach(z))
     if not loss.requires_grad:
         return (None,) * len(problem.moved)

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from bilevel.hypergradient.base import total
-from bilevel.hypergradient.passes import kept_buffers, modules, resting
+from bilevel.hypergradient.passes import kept_buffers, modules
 from bilevel.inner import InnerProblem
 from bilevel.leader import frozen
 from bilevel.rng import RandomSources
 from bilevel.rollout import Move, Rollout
 from bilevel.rules.protocol import State
-from bilevel.tree import Tree, detach, leaves, replace_leaves, tree_map
+from bilevel.tree import Tree, as_leaves, detach, leaves, replace_leaves
 
 
 def floating(tree: Tree) -> list[Tensor]:
@@ -53,10 +53,9 @@ class Recomputed:
         self.steps, self.settings = settings["steps"], settings
         keep = settings.get("keep")
         self.kept_from = 0 if keep is None else max(self.steps - keep, 0)
-        moved = {id(p) for p in problem.moved}
-        phi = list(problem.rule.parameters()) if isinstance(problem.rule, nn.Module) else []
-        self.parameters = [*problem.moved, *(p for p in phi if p.requires_grad and id(p) not in moved)]
-        self._still = [p for p in phi if not p.requires_grad]
+        phi = problem.phi
+        self.parameters = [*problem.moved, *(p for p in phi if p.requires_grad)]
+        self._still = [*problem.resting, *(p for p in phi if not p.requires_grad)]
         self._segments: list[_Segment] = []
         self._modes = [(module, module.training) for module in modules(problem)]
 
@@ -126,8 +125,8 @@ class Recomputed:
     ) -> tuple[Sequence[Tensor | None], Sequence[Tensor | None], Sequence[Tensor | None]]:
         """Make a segment's updates again, with their graph, and return the cotangents of what it begins with."""
         RandomSources().restore(segment.random)
-        z, state = tree_map(_asking, segment.z), tree_map(_asking, segment.state)
-        with torch.enable_grad(), frozen([*resting(self.problem), *self._still]):
+        z, state = as_leaves((segment.z, segment.state))
+        with torch.enable_grad(), frozen(self._still):
             part = self.problem.roll_out(
                 z, state, steps=segment.steps, track_leader=segment.steps, keep=self._keep(segment)
             )
@@ -185,10 +184,6 @@ class _Unroll(torch.autograd.Function):
         _ = ctx.saved_tensors  # raises if one of them has moved since
         with torch.autocast(**ctx.autocast):
             return (None, None, None, *ctx.updates.pull_back(cotangents))
-
-
-def _asking(leaf: Any) -> Any:
-    return leaf.detach().requires_grad_() if isinstance(leaf, Tensor) and leaf.is_floating_point() else leaf
 
 
 def _autocast(device: str) -> dict[str, Any]:

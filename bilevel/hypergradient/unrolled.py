@@ -12,13 +12,13 @@ from torch import Tensor
 
 from bilevel.counts import check_count
 from bilevel.errors import ConfigurationError
-from bilevel.hypergradient.base import Hypergradient, LeaderGradient, asking, differentiate, pack
+from bilevel.hypergradient.base import Hypergradient, LeaderGradient, differentiate, pack
 from bilevel.inner import InnerProblem, scalar
 from bilevel.rollout import Rollout
 from bilevel.rule_gradient import RuleGradient, require_rule
 from bilevel.rule_loss import RuleLoss
 from bilevel.rules.protocol import State
-from bilevel.tree import Tree, leaves, tree_map
+from bilevel.tree import Tree, asking, leaves, tree_map
 
 
 @final

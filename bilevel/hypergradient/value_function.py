@@ -11,15 +11,15 @@ from torch import Tensor
 
 from bilevel.counts import check_count
 from bilevel.errors import ConfigurationError, TaskError
-from bilevel.hypergradient.base import Hypergradient, LeaderGradient, filled, require_dependence, total
-from bilevel.hypergradient.passes import as_it_moved, at_answer, follower_slope, kept_buffers, resting
+from bilevel.hypergradient.base import Hypergradient, LeaderGradient, require_dependence, total
+from bilevel.hypergradient.passes import as_it_moved, at_answer, follower_slope, kept_buffers
 from bilevel.inner import InnerProblem, follower_loss_name, loss_name, scalar
 from bilevel.leader import frozen
 from bilevel.linear.system import check_positive
 from bilevel.rng import RandomSources
 from bilevel.rollout import Rollout
 from bilevel.rules.protocol import Rule, sees_gradient
-from bilevel.tree import Tree, detach, leaves, replace_leaves, tree_map
+from bilevel.tree import Tree, as_leaves, detach, filled, leaves, replace_leaves
 
 
 @final
@@ -99,7 +99,7 @@ class ValueFunction(Hypergradient):
         with kept_buffers(problem):
             with as_it_moved(rollout):
                 y = self._minimise(problem, z, steps)
-            with torch.enable_grad(), frozen(resting(problem)):
+            with torch.enable_grad(), frozen(problem.resting):
                 there = problem.leader_loss(y)
             direct: tuple[Tensor | None, ...] = (None,) * len(problem.moved)
             if there.requires_grad:
@@ -127,7 +127,7 @@ class ValueFunction(Hypergradient):
     def _gradient(self, problem: InnerProblem, y: Tree) -> Tree:
         """Return the gradient of ℓ/λ + q in y."""
         task = problem.task
-        point = tree_map(lambda leaf: leaf.detach().requires_grad_(), y)
+        point = as_leaves(y)
         places = leaves(point)
         with torch.enable_grad(), frozen(problem.parameters), task.inner_context():
             leader_loss, follower_loss = task.losses(problem.batch, point)

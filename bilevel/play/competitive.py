@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, final
@@ -13,18 +12,25 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from bilevel.errors import ConfigurationError, ConvergenceError, SolverWarning
+from bilevel.errors import ConfigurationError
 from bilevel.field import Field, Vector
-from bilevel.hypergradient.base import filled
-from bilevel.hypergradient.condition import flat
 from bilevel.linear import ConjugateGradient, LinearSolver, Solution, Status
 from bilevel.linear.system import norm
+from bilevel.linear.verdict import judge
 from bilevel.play.base import Moves, Play
 from bilevel.play.requirements import require_number, require_second_derivatives
 from bilevel.play.second_order import OTHER, SecondOrder
+from bilevel.tree import filled
+from bilevel.vector import join, split
 
 if TYPE_CHECKING:
     from bilevel.solver import Solver
+
+
+_REMEDY = (
+    "allow the linear solver more steps or a larger tolerance, or take a smaller step_size (where I - step_size² BC is "
+    "singular there is no equilibrium, or there are many)"
+)
 
 
 @final
@@ -98,27 +104,14 @@ class CompetitiveGradient(Play):
         first = "leader" if size["leader"] <= size["follower"] else "follower"
         equilibrium = _Equilibrium(game, first, self.step_size)
         solution = equilibrium.solve(self.solver)
-        self._judge(solution, type(solver.task).__name__)
+        of = f"The equilibrium that CompetitiveGradient looks for in {type(solver.task).__name__}"
+        judge(solution, self.solver, of=of, remedy=_REMEDY, throw=self.throw)
         moved = game.field.along(equilibrium.vector(solution.x))
         assert moved.leader is not None
         leader = dataclasses.replace(
             moved.leader, residual=solution.residual, iterations=solution.iterations, status=solution.status.value
         )
         return dataclasses.replace(moved, leader=leader)
-
-    def _judge(self, solution: Solution, task: str) -> None:
-        if solution.status is Status.CONVERGED:
-            return
-        said = (
-            f"The equilibrium that CompetitiveGradient looks for in {task} has the status {solution.status} after "
-            f"{solution.iterations} iterations of {type(self.solver).__name__}, with a relative residual of "
-            f"{float(solution.residual):.1e}: allow the linear solver more steps or a larger tolerance, or take a "
-            "smaller step_size (where I - step_size² BC is singular there is no equilibrium, or there are many)."
-        )
-        if self.throw:
-            raise ConvergenceError(said)
-        if solution.status is not Status.MAX_STEPS:  # few steps may be meant
-            warnings.warn(said, SolverWarning, stacklevel=2)
 
 
 @final
@@ -169,11 +162,10 @@ class _Equilibrium:
         return self._flat(OTHER[player], self.game.mixed_transposed(player, self._split(player, v)))
 
     def _flat(self, player: str, tensors: Sequence[Tensor | None]) -> Float[Tensor, " n"]:
-        return flat(filled(tensors, self.game.places[player]))
+        return join(filled(tensors, self.game.places[player]))
 
     def _split(self, player: str, v: Float[Tensor, " n"]) -> list[Tensor | None]:
         """Return the pieces of ``v``, ``None`` for a tensor on which neither loss depends."""
         places = self.game.places[player]
-        parts = torch.split(v, [p.numel() for p in places])
-        pieces = zip(parts, places, self.game.concerned(player), strict=True)
-        return [piece.reshape(place.shape).to(place.dtype) if there else None for piece, place, there in pieces]
+        pieces = zip(split(v, places), self.game.concerned(player), strict=True)
+        return [piece if there else None for piece, there in pieces]

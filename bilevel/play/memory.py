@@ -9,10 +9,9 @@ from torch import Tensor
 
 from bilevel.field import Field, Vector
 from bilevel.hypergradient import LeaderGradient
-from bilevel.hypergradient.base import filled
 from bilevel.rollout import Rollout
 from bilevel.rule_gradient import RuleGradient
-from bilevel.tree import leaves, replace_leaves
+from bilevel.tree import filled, leaves, replace_leaves
 
 if TYPE_CHECKING:
     from bilevel.solver import Solver

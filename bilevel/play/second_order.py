@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from bilevel.field import Field, Vector
-from bilevel.hypergradient.base import filled, pack
+from bilevel.hypergradient.base import pack
 from bilevel.inner import InnerProblem, follower_loss_name, loss_name, scalar
 from bilevel.rollout import Rollout
 from bilevel.task import Task
-from bilevel.tree import Tree, leaves, replace_leaves, tree_map
+from bilevel.tree import Tree, as_leaves, filled, leaves, replace_leaves
 
 if TYPE_CHECKING:
     from bilevel.solver import Solver
@@ -49,7 +49,7 @@ class SecondOrder:
         seen = solver.standing(batch)
         assert seen is not None  # `require_second_derivatives` refuses a follower that starts anew
         problem, task = seen.problem, seen.problem.task
-        z = tree_map(lambda leaf: leaf.detach().requires_grad_(), seen.answer)
+        z = as_leaves(seen.answer)
         self.places = {"leader": list(problem.moved), "follower": leaves(z)}
         self.zero_sum = task.zero_sum and type(task).inner_context is Task.inner_context
         leader_loss, follower_loss = _losses(problem, z)

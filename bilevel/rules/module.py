@@ -6,7 +6,7 @@ import abc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch import nn
+from torch import Tensor, nn
 
 from bilevel.rules.protocol import Rule, State
 from bilevel.tree import Tree
@@ -35,6 +35,11 @@ class ModuleRule(nn.Module, abc.ABC):
     ) -> tuple[Tree, State]:
         """Do `update`; this is what ``torch.func.functional_call`` calls."""
         return self.update(grads, state, params=params, inplace=inplace)
+
+
+def parameters_of_rule(rule: Rule) -> list[Tensor]:
+    """Return φ, the parameters of ``rule``; none for one that is written by hand."""
+    return list(rule.parameters()) if isinstance(rule, nn.Module) else []
 
 
 @contextmanager

@@ -10,14 +10,13 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from bilevel.hypergradient.base import filled
 from bilevel.learned import Multistep
 from bilevel.play.base import Moves, Play
 from bilevel.play.memory import recalled
 from bilevel.play.requirements import require_one_update
 from bilevel.rules.gradient import Gradient
 from bilevel.solver import Solver
-from bilevel.tree import detach, leaves
+from bilevel.tree import detach, filled, leaves
 from tasks.toy.method import GameFactory, Method
 from tasks.toy.rule_file import SHIPPED, load_rule
 

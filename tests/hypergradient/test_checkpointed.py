@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 import torchopt
-from problems import LinearRule, Quadratic, Saddle, Split, Tracking, sgd
+from problems import LinearRule, Quadratic, Remembering, Saddle, Split, Tracking, sgd
 from torch import nn
 from torch.nn import functional as F
 
@@ -50,7 +50,7 @@ def gradient_of(task, rule, method, *, steps=STEPS):
     return found, torch.rand(())
 
 
-def same(task, rule, method=None, *, steps=STEPS):
+def assert_same(task, rule, method=None, *, steps=STEPS):
     """Check that the hypergradient is that of `Unrolled`, at the same random numbers, and return it."""
     (wanted, a), (found, b) = (gradient_of(task, rule, m, steps=steps) for m in (Unrolled(), method or Checkpointed()))
     assert [g is None for g in found] == [g is None for g in wanted]
@@ -67,7 +67,7 @@ def test_it_is_unrolled(rule, segment):
     rule = RULES[rule]()
     for p in rule.parameters() if isinstance(rule, nn.Module) else ():
         p.requires_grad_(False)
-    (found,) = same(Quadratic(), rule, Checkpointed(segment))
+    (found,) = assert_same(Quadratic(), rule, Checkpointed(segment))
     assert found.abs().max() > 0.01
 
 
@@ -76,7 +76,7 @@ def test_an_answer_of_several_tensors(rule):
     rule = RULES[rule]()
     if isinstance(rule, nn.Module):
         rule.requires_grad_(False)
-    same(Split(Quadratic()), rule)
+    assert_same(Split(Quadratic()), rule)
 
 
 class Learning(bilevel.Task):
@@ -114,7 +114,7 @@ class Begin(nn.Module):
 @pytest.mark.parametrize("rule", ["mlp", "lstm", "noise", "begin", "linear"])
 def test_a_leader_that_is_the_rule(rule):
     rule = Begin() if rule == "begin" else LinearRule() if rule == "linear" else RULES[rule]()
-    found = same(Learning(rule), rule)
+    found = assert_same(Learning(rule), rule)
     assert len(found) == len(list(rule.parameters()))
     assert all(g.abs().max() > 0 for g in found)
 
@@ -134,19 +134,16 @@ class Meta(Quadratic):
 
 @pytest.mark.parametrize("rule", ["gradient", "adam"])
 def test_a_start_that_depends_on_the_leader(rule):
-    (found,) = same(Meta(), RULES[rule]())
+    (found,) = assert_same(Meta(), RULES[rule]())
     assert found.abs().min() > 1e-3
 
 
 @pytest.mark.parametrize("steps", [1, 2, 9, 17])
 def test_any_number_of_steps(steps):
-    same(Tracking(), torchopt.adam(0.1), steps=steps)
+    assert_same(Tracking(), torchopt.adam(0.1), steps=steps)
 
 
 def test_the_gradient_at_the_answer_for_a_task_that_remembers():
-    class Remembering(Quadratic):
-        remembers = True
-
     slopes = [
         solver.leader_gradient(solver.answer_to(None)).answer_gradient
         for solver in (solver_of(Remembering(), torchopt.sgd(0.3), m) for m in (Unrolled(), Checkpointed()))
@@ -199,7 +196,7 @@ def test_an_adaptive_rule_at_an_exactly_zero_gradient():
         def start(self, batch):
             return (self.a @ self.leader).detach()
 
-    (found,) = same(AtRest(), torchopt.adam(0.1))
+    (found,) = assert_same(AtRest(), torchopt.adam(0.1))
     assert found.isfinite().all()
 
 
@@ -245,7 +242,7 @@ def test_the_second_time_draws_the_same_and_absorbs_nothing():
         task = Normed()
         gradient_of(task, torchopt.sgd(0.1), method)
         statistics.append(task.leader[1].running_mean)
-    same(Normed(), torchopt.sgd(0.1), Checkpointed(4))
+    assert_same(Normed(), torchopt.sgd(0.1), Checkpointed(4))
     assert torch.equal(*statistics)
 
 
@@ -255,9 +252,9 @@ def test_the_second_time_is_in_the_modes_of_the_first():
             return super().update(grads * (2.0 if self.training else 1.0), state, params=params)
 
     rule = Damped()
-    (damped,) = same(Quadratic(), rule.requires_grad_(False))
+    (damped,) = assert_same(Quadratic(), rule.requires_grad_(False))
     assert rule.training
-    torch.testing.assert_close(damped, same(Quadratic(), LinearRule().requires_grad_(False))[0])
+    torch.testing.assert_close(damped, assert_same(Quadratic(), LinearRule().requires_grad_(False))[0])
 
 
 def test_a_leader_that_moved_in_between_is_noticed():

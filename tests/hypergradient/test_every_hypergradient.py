@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import torchopt
+from hypergradients import ALL, AT_THE_OPTIMUM, IMPLICIT, STEP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from problems import Boxed, Exponential, Quadratic, Ridge, Saddle, Split, Tracking, hypergradient_of
@@ -18,31 +19,15 @@ import bilevel
 from bilevel import (
     Checkpointed,
     Direct,
-    EvolutionStrategy,
     FiniteDifference,
     Implicit,
-    SteadyRule,
     Truncated,
     Unrolled,
     ValueFunction,
 )
-from bilevel.linear import ConjugateGradient, Dense, FixedPoint, Neumann
+from bilevel.linear import FixedPoint, Neumann
 
 CLOSE = {"rtol": 0.0, "atol": 1e-9}
-STEP = 0.3
-IMPLICIT = {
-    "conjugate gradient": Implicit(ConjugateGradient()),
-    "neumann": Implicit(Neumann(400, STEP)),
-    "fixed point": Implicit(FixedPoint(400)),
-    "dense": Implicit(Dense()),
-    "dense, of the rule": Implicit(Dense(), SteadyRule()),
-}
-AT_THE_OPTIMUM = {
-    "unrolled": Unrolled(),
-    "checkpointed": Checkpointed(),
-    "truncated": Truncated(300),
-    **IMPLICIT,
-}
 PROBLEMS = {
     "tracking": Tracking,
     "quadratic": Quadratic,
@@ -206,18 +191,6 @@ def test_the_hypergradient_is_linear_in_the_leaders_loss(seed, factors, method):
     torch.testing.assert_close(found, factors[0] * first + factors[1] * second, rtol=1e-7, atol=1e-7)
 
 
-ALL = {
-    "direct": Direct(),
-    "unrolled": Unrolled(),
-    "checkpointed": Checkpointed(2),
-    "truncated": Truncated(2),
-    **IMPLICIT,
-    "finite difference": FiniteDifference(),
-    "evolution strategy": EvolutionStrategy(sigma=0.1, pairs=3),
-    "value function": ValueFunction(10.0),
-}
-
-
 @pytest.mark.parametrize("method", ALL)
 def test_splitting_z_into_several_tensors_changes_nothing(method):
     found = []
@@ -225,99 +198,6 @@ def test_splitting_z_into_several_tensors_changes_nothing(method):
         torch.manual_seed(0)
         found.append(hypergradient_of(task, ALL[method], torchopt.sgd(0.1), 4))
     torch.testing.assert_close(*found, rtol=1e-9, atol=1e-9)
-
-
-class Typed(bilevel.Task):
-    """A leader of two parameters, one of them a scalar, of a given dtype."""
-
-    def __init__(self, dtype):
-        draw = torch.Generator().manual_seed(1)
-        weight = torch.randn(2, 3, generator=draw).to(dtype)
-        super().__init__([torch.nn.Parameter(weight), torch.nn.Parameter(torch.tensor(0.5, dtype=dtype))])
-
-    def start(self, batch):
-        return {"u": torch.zeros_like(self.leader[0][0]), "v": torch.zeros_like(self.leader[1])}
-
-    def follower_loss(self, batch, z):
-        return (z["u"] - self.leader[0].sum(0)).square().sum() + (z["v"] - self.leader[1]).square()
-
-    def leader_loss(self, batch, z):
-        return z["u"].sin().sum() * z["v"] + self.leader[0].square().sum() + self.leader[1]
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("method", ALL)
-def test_dtype_and_shape_are_kept_and_equal_seeds_give_equal_results(method, dtype):
-    def gradient():
-        torch.manual_seed(3)
-        task = Typed(dtype)
-        solver = bilevel.Solver(
-            task,
-            torchopt.sgd(0.1),
-            steps=4,
-            leader_optimizer=torch.optim.SGD(task.leader, lr=0.1),
-            hypergradient=ALL[method],
-        )
-        return solver.leader_gradient(solver.answer_to(None)).gradient
-
-    first, second = gradient(), gradient()
-    assert [(g.dtype, g.shape) for g in first] == [(dtype, (2, 3)), (dtype, ())]
-    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
-    assert all(g.grad_fn is None for g in first)
-
-
-class Neither(bilevel.Task):
-    def start(self, batch):
-        return torch.ones(2)
-
-    def follower_loss(self, batch, z):
-        return z.square().sum()
-
-    def leader_loss(self, batch, z):
-        return torch.zeros(()) if batch is None else z.sum()
-
-
-@pytest.mark.parametrize("batch", [None, "z alone"])
-@pytest.mark.parametrize("method", [m for m in ALL if m != "evolution strategy"])
-def test_a_leaders_loss_that_depends_on_nothing_the_leader_moves_is_named(method, batch):
-    """Neither on θ nor on z; or on z, which does not depend on θ."""
-    task = Neither(torch.nn.Parameter(torch.ones(2)))
-    solver = bilevel.Solver(
-        task,
-        torchopt.sgd(0.1),
-        steps=4,
-        leader_optimizer=torch.optim.SGD([task.leader], 0.1),
-        hypergradient=ALL[method],
-    )
-    with pytest.raises(
-        bilevel.TaskError, match=r"Neither\.leader_loss (does not depend on any|depends on no) parameter"
-    ):
-        solver.step(batch)
-
-
-class Blind(bilevel.Task):
-    def start(self, batch):
-        return torch.ones(2)
-
-    def follower_loss(self, batch, z):
-        return self.leader.sum()
-
-    def leader_loss(self, batch, z):
-        return (z * self.leader).sum()
-
-
-@pytest.mark.parametrize("method", ALL)
-def test_a_followers_loss_that_does_not_depend_on_z_is_named(method):
-    task = Blind(torch.nn.Parameter(torch.ones(2)))
-    solver = bilevel.Solver(
-        task,
-        torchopt.sgd(0.1),
-        steps=4,
-        leader_optimizer=torch.optim.SGD([task.leader], 0.1),
-        hypergradient=ALL[method],
-    )
-    with pytest.raises(bilevel.TaskError, match=r"Blind\.follower_loss does not depend on z"):
-        solver.step(None)
 
 
 @pytest.mark.parametrize("answers", [1, 3, 5])

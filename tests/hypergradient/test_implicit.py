@@ -6,7 +6,7 @@ import warnings
 import pytest
 import torch
 import torchopt
-from problems import Quadratic, hypergradient_of, sgd
+from problems import Quadratic, Remembering, hypergradient_of, sgd
 from torch import nn
 
 import bilevel
@@ -166,13 +166,6 @@ def test_a_living_follower_is_differentiated_where_it_stands():
 
 
 def test_the_answers_gradient_for_a_task_that_remembers():
-    class Remembering(Quadratic):
-        remembers = True
-        seen = None
-
-        def remember(self, batch, answer, gradient):
-            self.seen = answer, gradient
-
     task = Remembering()
     hypergradient_of(task, Implicit(), torchopt.sgd(0.1), 3)
     z, gradient = task.seen

@@ -192,7 +192,7 @@ def test_the_leader_and_the_solvers_own_follower_are_not_disturbed():
     assert torch.equal(with_pairs.answer, alone.answer)
 
 
-def refused(task, message, play=None):
+def assert_refused(task, message, play=None):
     with pytest.raises(bilevel.ConfigurationError, match=message):
         bilevel.Solver(
             task,
@@ -204,9 +204,9 @@ def refused(task, message, play=None):
 
 
 def test_who_cannot_use_it_is_told_so():
-    refused(Quadratic(), r"Quadratic lets it start anew.*lives_on=True")
-    refused(Chasing(episode=None), r"the follower of Chasing never begins anew.*episode=")
-    refused(Chasing(), "FollowerFirst", bilevel.Simultaneous())
+    assert_refused(Quadratic(), r"Quadratic lets it start anew.*lives_on=True")
+    assert_refused(Chasing(episode=None), r"the follower of Chasing never begins anew.*episode=")
+    assert_refused(Chasing(), "FollowerFirst", bilevel.Simultaneous())
 
 
 @pytest.mark.parametrize(("sigma", "pairs", "name"), [(0.0, 1, "sigma"), (float("nan"), 1, "sigma"), (0.1, 0, "pairs")])

@@ -14,6 +14,7 @@ import torchopt
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from alive import alive
 from problems import Quadratic, sgd
 
 import bilevel
@@ -30,13 +31,6 @@ METHODS = [
     bilevel.PersistentEvolutionStrategy(0.1, 2),
     bilevel.ValueFunction(10.0, steps=3),
 ]
-
-
-def alive():
-    """Return how many tensors there are, and how many of them have a graph."""
-    gc.collect()
-    tensors = [o for o in gc.get_objects() if issubclass(type(o), torch.Tensor)]
-    return len(tensors), sum(t.grad_fn is not None for t in tensors)
 
 
 def main():

@@ -6,20 +6,19 @@
 from __future__ import annotations
 
 import gc
+import sys
+from pathlib import Path
 
 import torch
 import torchopt
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from alive import alive
 from play_games import BilinearGame
 from plays_by_hand import PLAYS
 
 from bilevel import Solver
-
-
-def alive():
-    """Return how many tensors there are, and how many of them have a graph."""
-    gc.collect()
-    tensors = [o for o in gc.get_objects() if issubclass(type(o), torch.Tensor)]
-    return len(tensors), sum(t.grad_fn is not None for t in tensors)
 
 
 def main():

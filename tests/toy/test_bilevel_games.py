@@ -57,7 +57,7 @@ def slope(value, place, **settings):
     return found
 
 
-def close(found, expected, tolerance=1e-10):
+def assert_close(found, expected, tolerance=1e-10):
     assert found.shape == expected.shape
     assert torch.allclose(found, expected, rtol=tolerance, atol=tolerance), (found, expected)
 
@@ -69,8 +69,8 @@ def test_the_answer_is_one_and_the_hypergradient_is_autograds(kind, seed):
     theta, _ = somewhere(game, seed)
     z = game.answer(theta)
     at = z.detach().requires_grad_()
-    close(slope(game.follower_value(theta, at), at), torch.zeros_like(at))
-    close(game.hypergradient(theta), slope(game.hyperobjective(theta), theta))
+    assert_close(slope(game.follower_value(theta, at), at), torch.zeros_like(at))
+    assert_close(game.hypergradient(theta), slope(game.hyperobjective(theta), theta))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -83,7 +83,7 @@ def test_away_from_the_answer_the_hypergradient_is_implicit_differentiations(kin
     hessian = torch.autograd.functional.hessian(lambda at: game.follower_value(theta, at), z).reshape(z.numel(), -1)
     through = torch.linalg.pinv(hessian, hermitian=True) @ by_z.reshape(-1)
     push = slope(game.follower_value(theta, z), z, create_graph=True)
-    close(game.hypergradient(theta, z), by_theta - slope(push.reshape(-1) @ through.detach(), theta))
+    assert_close(game.hypergradient(theta, z), by_theta - slope(push.reshape(-1) @ through.detach(), theta))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -91,8 +91,8 @@ def test_away_from_the_answer_the_hypergradient_is_implicit_differentiations(kin
 def test_the_solution_is_the_least_of_the_hyperobjective(kind, seed):
     game = draw_game(kind, seed)
     theta, z = game.solution
-    close(z, game.answer(theta))
-    close(game.hypergradient(theta), torch.zeros_like(theta))
+    assert_close(z, game.answer(theta))
+    assert_close(game.hypergradient(theta), torch.zeros_like(theta))
     assert game.distance(theta, z) == 0
     other, _ = somewhere(game, seed)
     assert game.distance(other.detach(), z) == pytest.approx(float((other - theta).detach().norm()), rel=1e-12)
@@ -107,8 +107,8 @@ def test_at_the_nash_point_nobody_is_pushed_and_the_leader_has_no_less(kind, see
     game = draw_game(kind, seed)
     theta, z = (place.requires_grad_() for place in game.nash)
     scale = 1 + float(theta.detach().abs().max())  # the point may lie far off
-    close(slope(game.leader_value(theta, z), theta) / scale, torch.zeros_like(theta))
-    close(slope(game.follower_value(theta, z), z) / scale, torch.zeros_like(z))
+    assert_close(slope(game.leader_value(theta, z), theta) / scale, torch.zeros_like(theta))
+    assert_close(slope(game.follower_value(theta, z), z) / scale, torch.zeros_like(z))
     assert game.leader_value(theta, z) >= game.hyperobjective(game.solution[0])
 
 
@@ -124,8 +124,8 @@ def test_a_long_unroll_is_the_closed_form(kind):
     for _ in range(400):
         z = z if z.requires_grad else z.clone().requires_grad_()
         z = z - step * slope(game.follower_value(theta, z), z, create_graph=True)
-    close(z, game.answer(theta))
-    close(slope(game.leader_value(theta, z), theta), game.hypergradient(theta))
+    assert_close(z, game.answer(theta))
+    assert_close(slope(game.leader_value(theta, z), theta), game.hypergradient(theta))
 
 
 @given(seeds, st.integers(0, 12), st.floats(0.01, 1.9))
@@ -136,13 +136,13 @@ def test_a_few_steps_on_the_quadratic_are_its_closed_forms(seed, steps, size):
     for _ in range(steps):
         z = z - size * (game.hessian @ z - game.coupling @ theta - game.offset)
         share = share + size * torch.linalg.matrix_power(torch.eye(len(z)).double() - size * game.hessian, _)
-    close(game.answer_after(theta, steps, size), z)
+    assert_close(game.answer_after(theta, steps, size), z)
     found = game.unrolled_hypergradient(theta, steps, size)
-    close(found, slope(game.leader_value(theta, z), theta))
+    assert_close(found, slope(game.leader_value(theta, z), theta))
     # The Neumann series of as many terms, at the same point.
     at = z.detach().requires_grad_()
     by_theta, by_z = torch.autograd.grad(game.leader_value(theta, at), (theta, at))
-    close(found, by_theta + game.coupling.T @ share @ by_z)
+    assert_close(found, by_theta + game.coupling.T @ share @ by_z)
 
 
 @given(seeds, st.integers(1, 6), st.integers(1, 6), st.floats(1, 1e4))
@@ -190,8 +190,8 @@ def test_a_leader_that_takes_the_answer_for_a_constant_goes_to_nash(kind):
     solver = bilevel.Solver(game, torchopt.sgd(lr=step), leader_optimizer=torch.optim.SGD([game.leader], lr=step))
     nash = game.nash
     one = play(solver, 1000, every=1000)
-    close(one.x[-1], nash[0].reshape(-1), 1e-9)
-    close(one.y[-1], nash[1].reshape(-1), 1e-9)
+    assert_close(one.x[-1], nash[0].reshape(-1), 1e-9)
+    assert_close(one.y[-1], nash[1].reshape(-1), 1e-9)
     assert float(one.distance[0]) == game.distance(one.x[0].reshape(game.leader.shape), game.z)
     assert float(one.distance[-1]) == pytest.approx(game.distance(*nash), abs=1e-8)
 
@@ -228,21 +228,21 @@ def test_of_many_solutions_the_start_chooses(seed):
     a = game.direction
     answer = game.answer(theta)
     across = torch.linalg.qr(torch.cat([a[:, None], torch.eye(len(a)).double()], 1)).Q[:, 1:]
-    close(across.T @ (answer - game.z), torch.zeros(len(a) - 1).double())  # straight along a: the nearest answer
+    assert_close(across.T @ (answer - game.z), torch.zeros(len(a) - 1).double())  # straight along a: the nearest answer
     # After a detour over another θ it is the same.
     detour = ManySolutions(0.0, game.answer(other[0]).detach(), direction=a, weights=game.weights, target=game.target)
-    close(detour.answer(theta), answer)
+    assert_close(detour.answer(theta), answer)
     # What the leader would have chosen, a minimum over z and over θ.
     best, z = game.optimistic
-    close(a @ z, best)
+    assert_close(a @ z, best)
     assert game.leader_value(best, z) <= game.hyperobjective(game.solution[0]) + 1e-12
     push = game.weights * (z - game.target)
-    close(push, a * (a @ push) / (a @ a))  # ∂_z ℓ has no part along the plane
-    close(game.cost * best + a @ push / (a @ a), torch.zeros_like(best))
+    assert_close(push, a * (a @ push) / (a @ a))  # ∂_z ℓ has no part along the plane
+    assert_close(game.cost * best + a @ push / (a @ a), torch.zeros_like(best))
     # A follower that begins there stays there, and then the leader has its wish.
     lucky = ManySolutions(0.0, z, direction=a, weights=game.weights, target=game.target, cost=game.cost)
-    close(lucky.solution[0], best)
-    close(lucky.solution[1], z)
+    assert_close(lucky.solution[0], best)
+    assert_close(lucky.solution[1], z)
 
 
 @given(seeds, st.floats(1e-6, 10))
@@ -257,7 +257,7 @@ def test_damping_gives_its_share_of_the_answers_derivative(seed, damping):
     assert float(found.detach()) == pytest.approx(float(by_theta + game.direction @ solved), rel=1e-6, abs=1e-6)
     exact = game.hypergradient(theta, z)
     share = square / (square + damping)
-    close(found - by_theta, share * (exact - by_theta))
+    assert_close(found - by_theta, share * (exact - by_theta))
 
 
 def test_without_damping_the_singular_system_has_no_solution():
