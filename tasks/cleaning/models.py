@@ -10,9 +10,10 @@ from typing import TypeAlias, final
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import linear
 
 Weights: TypeAlias = dict[str, Tensor]
-"""``weight0``, ``bias0``, ``weight1`` and so on, from the input to the output."""
+"""``weight0`` (outputs, inputs), ``bias0``, ``weight1`` and so on, from the input to the output."""
 
 
 @final
@@ -49,14 +50,15 @@ class Classifier:
             drawn = (
                 torch.rand(inputs, outputs, generator=draw, dtype=torch.float64).mul_(2).sub_(1).div_(math.sqrt(inputs))
             )
-            weights[f"weight{layer}"] = (drawn if self.hidden else torch.zeros_like(drawn)).to(like)
+            # A row an output, as torch.nn.Linear has it: with few outputs the gradient is several times cheaper to compute.
+            weights[f"weight{layer}"] = (drawn if self.hidden else torch.zeros_like(drawn)).t().contiguous().to(like)
             weights[f"bias{layer}"] = torch.zeros(outputs).to(like)
         return weights
 
     def logits(self, z: Weights, x: Float[Tensor, "n d"]) -> Float[Tensor, "n c"]:
         """Return f_z(x)."""
         for layer in range(len(self._layers)):
-            x = torch.addmm(z[f"bias{layer}"], x.tanh() if layer else x, z[f"weight{layer}"])
+            x = linear(x.tanh() if layer else x, z[f"weight{layer}"], z[f"bias{layer}"])
         return x
 
     @property

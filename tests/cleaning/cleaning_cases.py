@@ -40,8 +40,8 @@ def reference_logits(z, x):
     """Return the classifier's output, layer by layer."""
     hidden = len(z) // 2 - 1
     for layer in range(hidden):
-        x = torch.tanh(x @ z[f"weight{layer}"] + z[f"bias{layer}"])
-    return x @ z[f"weight{hidden}"] + z[f"bias{hidden}"]
+        x = torch.tanh(x @ z[f"weight{layer}"].T + z[f"bias{layer}"])
+    return x @ z[f"weight{hidden}"].T + z[f"bias{hidden}"]
 
 
 def reference_follower_loss(theta, z, batch, penalty):

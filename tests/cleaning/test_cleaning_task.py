@@ -83,7 +83,7 @@ def test_a_classifier_is_its_formula(inputs, classes, hidden):
     classifier = Classifier(inputs, classes, tuple(hidden), seed=1)
     z = classifier.start(torch.zeros(1, dtype=torch.float64))
     assert [tuple(z[f"weight{i}"].shape) for i in range(len(hidden) + 1)] == list(
-        zip([inputs, *hidden], [*hidden, classes], strict=True)
+        zip([*hidden, classes], [inputs, *hidden], strict=True)
     )
     z = {name: leaf + 0.1 * torch.randn(leaf.shape, dtype=leaf.dtype) for name, leaf in z.items()}
     x = torch.randn(5, inputs, dtype=torch.float64)

@@ -142,7 +142,7 @@ def test_a_baseline_is_the_classifier_trained_on_its_samples(tmp_path):
         trial = Trial(Baseline(name, samples), setting)
         outcome = trial.run(tmp_path / name)
         found = trial.solver.answer
-        assert torch.allclose(torch.cat([found["weight0"], found["bias0"][None]]), z, rtol=1e-9, atol=1e-12)
+        assert torch.allclose(torch.cat([found["weight0"].T, found["bias0"][None]]), z, rtol=1e-9, atol=1e-12)
         assert outcome.record["test_accuracy"] == accuracy(setting.classifier, found, data.test)
         assert outcome.weights is outcome.record["f1"] is outcome.record["test_with_validation"] is None
 
@@ -165,7 +165,7 @@ def test_what_comes_out_is_a_classifier_trained_anew_with_the_weights(tmp_path):
             wrong = w[:, None] * (torch.softmax(x1 @ z, 1) - torch.nn.functional.one_hot(y, 3))
             z -= 3.0 * (x1.T @ wrong / len(y) + 0.02 * z)
         found = classifier(trial.solver, setting)
-        assert torch.allclose(torch.cat([found["weight0"], found["bias0"][None]]), z, rtol=1e-9, atol=1e-12)
+        assert torch.allclose(torch.cat([found["weight0"].T, found["bias0"][None]]), z, rtol=1e-9, atol=1e-12)
 
 
 def test_the_clean_baselines_know_the_truth_and_the_others_do_not():
