@@ -50,7 +50,7 @@ class Classifier:
             drawn = (
                 torch.rand(inputs, outputs, generator=draw, dtype=torch.float64).mul_(2).sub_(1).div_(math.sqrt(inputs))
             )
-            # A row an output, as torch.nn.Linear has it: with few outputs the gradient is several times cheaper to compute.
+            # A row an output, as torch.nn.Linear has it: with few outputs the gradient is several times cheaper.
             weights[f"weight{layer}"] = (drawn if self.hidden else torch.zeros_like(drawn)).t().contiguous().to(like)
             weights[f"bias{layer}"] = torch.zeros(outputs).to(like)
         return weights

@@ -30,7 +30,7 @@ def train_cleaning(
     The run's folder then holds ``results.json`` (a record a method, model and seed), for each of them
     ``parts/METHOD-MODEL-SEED/metrics.csv`` and, for a method that weighs the samples, ``weights.csv`` beside it; and
     for each model ``figures/accuracy-MODEL.png``, ``f1-MODEL.png`` and ``weights-MODEL.png``, of the first seed. What
-    is done is written at once, so that a run that is stopped keeps it.
+    is done is written at once, and a run that is stopped goes on by `go_on` to the same numbers.
 
     Args:
         config: what to compare.
@@ -47,23 +47,42 @@ def train_cleaning(
         DataError: if a data file is damaged.
         RunError: if the folder cannot be written.
     """
-    data = {
-        seed: data_of(config, seed) for seed in config.seeds
-    }  # what is wrong with it is said before a folder is made
+    for seed in config.seeds:
+        data_of(config, seed)  # what is wrong with it is said before a folder is made
     run = Run.create(folder, {"task": "cleaning", **(about or {}), **to_dict(config)}, overwrite=overwrite)
+    go_on(run, config, progress=progress)
+    return run
+
+
+def go_on(run: Run, config: CleaningConfig, *, progress: bool = False) -> None:
+    """Do what is missing of a run: trials that are done are kept, one that was stopped goes on from its checkpoint.
+
+    Args:
+        run: the run.
+        config: what to compare.
+        progress: whether a bar is drawn on a terminal.
+
+    Raises:
+        Interrupted: after Ctrl-C or SIGTERM.
+    """
+    done = {(record["method"], record["model"], record["seed"]): record for record in run.results()}
     for model in config.models:
         outcomes: list[Outcome] = []
         for seed in config.seeds:
-            setting = Setting(config, data[seed], model, seed)
+            setting = Setting(config, data_of(config, seed), model, seed)
             for contestant in contestants(config, model):
                 part = run.part(f"{contestant.name}-{model}-{seed}")
-                outcome = Trial(contestant, setting).run(part, progress=progress)
-                run.append_results([outcome.record])
+                record = done.get((contestant.name, model, seed))
+                if record is None:
+                    hint = f"bilevel resume {run.path}"
+                    outcome = Trial(contestant, setting).run(part, progress=progress, resume_hint=hint)
+                    run.append_results([outcome.record])
+                else:
+                    outcome = Outcome.read(record, part, setting.data)
                 if seed == config.seeds[0]:
                     outcomes.append(outcome)
         for name, figure in draw_all(outcomes).items():
             figure.savefig(run.figures / f"{name}-{model}.png")
-    return run
 
 
 def contestants(config: CleaningConfig, model: str) -> list[Contestant]:

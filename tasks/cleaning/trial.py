@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +17,6 @@ from torch import Tensor
 
 from bilevel.errors import NonFiniteError, SolverWarning
 from bilevel.fit import Fitted, fit
-from bilevel.loggers import CSVLogger
 from tasks.cleaning.contestants import Contestant
 from tasks.cleaning.data import CleaningData, Labelled
 from tasks.cleaning.metrics import Detection, accuracy, detection
@@ -47,9 +46,32 @@ class Outcome:
     method: str
     model: str
     record: dict[str, Any]
-    rows: tuple[dict[str, int | float], ...]
+    rows: tuple[dict[str, float], ...]
     weights: Float[Tensor, " n"] | None
     wrong: Bool[Tensor, " n"]
+
+    @classmethod
+    def read(cls, record: Mapping[str, Any], folder: Path, data: CleaningData) -> Outcome:
+        """Return what a trial that is done left behind.
+
+        Args:
+            record: its numbers at the end.
+            folder: where it wrote.
+            data: on what it was.
+        """
+        weights = folder / "weights.csv"
+        return cls(
+            record["method"],
+            record["model"],
+            dict(record),
+            tuple(
+                {name: float(value) for name, value in row.items() if value} for row in _rows(folder / "metrics.csv")
+            ),
+            torch.tensor([float(row["weight"]) for row in _rows(weights)], dtype=data.train.x.dtype)
+            if weights.exists()
+            else None,
+            data.wrong,
+        )
 
 
 @final
@@ -66,15 +88,16 @@ class Trial:
         self.setting = setting
         self.solver = contestant.solver(setting)
 
-    def run(self, folder: Path, *, progress: bool = False) -> Outcome:
-        """Train, then measure.
+    def run(self, folder: Path, *, progress: bool = False, resume_hint: str | None = None) -> Outcome:
+        """Train, from the folder's last checkpoint if there is one, then measure.
 
         While it trains, the held-out samples show how it does; the test samples are looked at once, at the end, with
         the `Contestant.classifier`. The time is that of training alone; memory is counted in another training.
 
         Args:
-            folder: where ``metrics.csv`` goes and, for one who weighs the samples, ``weights.csv``.
+            folder: where ``metrics.csv`` and ``checkpoints/`` go and, for one who weighs the samples, ``weights.csv``.
             progress: whether a bar is drawn.
+            resume_hint: what the user is told to do to go on after a stop.
 
         Returns:
             The outcome. Its record says ``diverged``, and no accuracies, if a number did not stay finite.
@@ -84,7 +107,7 @@ class Trial:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(setting.seed)
             with solver_warnings(f"{setting.model} {contestant.name}") as told, suppress(NonFiniteError):
-                fitted = self._train(folder, progress)
+                fitted = self._train(folder, progress, resume_hint)
                 classifiers = self._classifiers()
             with warnings.catch_warnings(action="ignore", category=SolverWarning):  # they were told
                 peak = peak_of(contestant, setting)
@@ -92,19 +115,21 @@ class Trial:
         weights = None if classifiers is None else contestant.sample_weights(self.solver)
         if weights is not None:
             _write(folder / "weights.csv", weights, setting.data)
-        rows = fitted.rows if fitted else ()
-        return Outcome(contestant.name, setting.model, record, rows, weights, setting.data.wrong)
+        return Outcome.read(record, folder, setting.data)
 
-    def _train(self, folder: Path, progress: bool) -> Fitted:
+    def _train(self, folder: Path, progress: bool, resume_hint: str | None) -> Fitted:
         config = self.setting.config
         return fit(
             self.solver,
             self.contestant.batches(self.setting),
             epochs=config.steps // config.evaluate_every,
+            folder=folder,
+            resume=True,
+            keep=1,
             evaluate=self._evaluate,
-            loggers=[CSVLogger(folder / "metrics.csv")],
             progress=progress,
             title=f"{self.setting.model} {self.contestant.name}",
+            resume_hint=resume_hint,
         )
 
     def _evaluate(self) -> dict[str, float]:
@@ -181,6 +206,14 @@ def peak_of(contestant: Contestant, setting: Setting) -> int:
         return solver
 
     return peak_memory(work)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a table; none if there is no such file, as of one who diverged before the first row."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def _write(path: Path, weights: Float[Tensor, " n"], data: CleaningData) -> None:

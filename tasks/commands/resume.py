@@ -8,9 +8,16 @@ from typing import Annotated, final
 
 import tyro
 
-from tasks.commands import demo, train_dro
-from tasks.commands.base import Command
+from tasks.commands import demo, train_cleaning, train_dro
+from tasks.commands.base import Command, require
 from tasks.run import Run
+
+
+def _dro(run: Run) -> None:
+    train_dro.go_on(run, train_dro.config_of(run), resume=True)
+
+
+_RESUMED = {"demo": demo.go_on, "dro": _dro, "cleaning": train_cleaning.resume}
 
 
 @final
@@ -24,7 +31,10 @@ class Resume(Command):
     def run(self) -> None:
         """Train what is missing."""
         run = Run.open(self.folder)
-        if run.config.get("task") == "demo":
-            demo.go_on(run)
-        else:
-            train_dro.go_on(run, train_dro.config_of(run), resume=True)
+        task = str(run.config.get("task"))
+        require(
+            task in _RESUMED,
+            f"{run.path} is a run of the task {task!r}; those that go on are of {', '.join(_RESUMED)}. Start it anew: "
+            f"`{run.config.get('command', f'bilevel train {task}')} --overwrite`.",
+        )
+        _RESUMED[task](run)

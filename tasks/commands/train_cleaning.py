@@ -12,11 +12,12 @@ from rich.console import Console
 
 from tasks.cleaning.config import DEFAULT, PRESETS, CleaningConfig
 from tasks.cleaning.table import results_table
-from tasks.cleaning.train import train_cleaning
+from tasks.cleaning.train import go_on, train_cleaning
 from tasks.commands.base import Command, free_folder, named_preset
 from tasks.names import look_up
 from tasks.report import write_report
-from tasks.settings import flags
+from tasks.run import Run
+from tasks.settings import flags, from_dict
 
 
 @final
@@ -50,11 +51,26 @@ class TrainCleaning(Command):
         """Compare, print the table, and say where the report is."""
         folder = self.run_folder or free_folder(Path("runs") / f"cleaning-{self.config.data}")
         command = f"bilevel train cleaning {flags(self.config, PRESETS[DEFAULT])} --run {folder}"
-        run = train_cleaning(
-            self.config, folder, overwrite=self.overwrite, progress=True, about={"command": " ".join(command.split())}
-        )
-        console = Console()
-        if not console.is_terminal:
-            console = Console(width=140)  # a file or a pipe has no width to keep to
-        console.print(results_table(run.results()))
-        print(f"Report: {write_report([run], run.path, title=f'Hyper-cleaning: {self.config.data}')}")
+        about = {"command": " ".join(command.split())}
+        finish(train_cleaning(self.config, folder, overwrite=self.overwrite, progress=True, about=about))
+
+
+def resume(run: Run) -> None:
+    """Do what is missing of a run.
+
+    Raises:
+        ConfigurationError: if its settings are not those of this version.
+    """
+    settings = {name: value for name, value in run.config.items() if name not in {"task", "command"}}
+    go_on(run, from_dict(CleaningConfig, settings), progress=True)
+    finish(run)
+
+
+def finish(run: Run) -> None:
+    """Print the table of a run, and say where its report is."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)  # a file or a pipe has no width to keep to
+    console.print(results_table(run.results()))
+    report = write_report([run], run.path, title=f"Hyper-cleaning: {run.config['data']}")
+    print(f"Report: {report}")

@@ -6,13 +6,17 @@ import csv
 import itertools
 import json
 import math
+import os
+import signal
 from dataclasses import replace
 
 import pytest
 import torch
 import yaml
 from cleaning_cases import clusters
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
+import bilevel
 from bilevel.errors import ConfigurationError
 from tasks.cleaning.baselines import BASELINES
 from tasks.cleaning.config import PRESETS, CleaningConfig
@@ -22,10 +26,11 @@ from tasks.cleaning.methods import METHODS
 from tasks.cleaning.metrics import accuracy
 from tasks.cleaning.setting import Setting
 from tasks.cleaning.table import HEADER, results_rows
-from tasks.cleaning.train import contestants, train_cleaning
+from tasks.cleaning.train import contestants, go_on, train_cleaning
 from tasks.cleaning.trial import Trial, peak_of
 from tasks.cli import main
 from tasks.run import Run
+from tasks.settings import to_dict
 
 QUICK = CleaningConfig(
     train=60, validation=40, held_out=30, hidden=(4,), methods=("unrolled", "truncated"),
@@ -281,6 +286,34 @@ def test_the_command_prints_a_table_and_leaves_a_report(tmp_path, capsys):
     assert (run.path / "report.html").exists()
     assert json.loads((run.path / "results.json").read_text())
     assert run.config["command"].startswith("bilevel train cleaning --train 60")
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_numbers(tmp_path, capsys):
+    """Ctrl-C in a step of the second seed's last method; what is done by then is not done again."""
+    config = replace(QUICK, models=("mlp",), seeds=(0, 3), methods=("truncated", "evolution"))
+    unbroken, broken = (Run.create(tmp_path / name, {"task": "cleaning"} | to_dict(config)) for name in "ab")
+    go_on(unbroken, config)
+    steps = itertools.count(1)
+    hook = register_optimizer_step_post_hook(lambda *_: next(steps) == 21 and os.kill(os.getpid(), signal.SIGINT))
+    try:  # two methods, two seeds, each four steps and two more to measure memory
+        with pytest.raises(bilevel.Interrupted, match=f"bilevel resume {broken.path}"):
+            go_on(broken, config)
+    finally:
+        hook.remove()
+    assert len(broken.results()) == 7
+    kept = (broken.path / "parts" / "truncated-mlp-3" / "metrics.csv").stat().st_mtime_ns
+    assert main(["resume", str(broken.path)]) == 0
+    assert (broken.path / "parts" / "truncated-mlp-3" / "metrics.csv").stat().st_mtime_ns == kept
+    assert "evolution" in capsys.readouterr().out
+    clocks = ("seconds",)
+    for one, other in zip(unbroken.results(), broken.results(), strict=True):
+        assert {k: v for k, v in one.items() if k not in clocks} == {k: v for k, v in other.items() if k not in clocks}
+    for name in ("truncated-mlp-0", "evolution-mlp-3"):
+        one, other = ((run.path / "parts" / name / "weights.csv").read_text() for run in (unbroken, broken))
+        assert one == other
+    rows = read(broken.path / "parts" / "evolution-mlp-3" / "metrics.csv")
+    assert [int(row["step"]) for row in rows] == [2, 4]
+    assert (broken.path / "figures" / "weights-mlp.png").exists()
 
 
 def test_the_command_says_where_mnist_is_missing_before_anything_is_made(tmp_path, capsys, monkeypatch):
