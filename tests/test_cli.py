@@ -77,7 +77,7 @@ def test_an_error_of_use_is_one_sentence_and_no_traceback(words, message, capsys
 
 def test_a_run_holds_enough_to_run_it_again(trained, tmp_path):
     config = yaml.safe_load((trained / "config.yaml").read_text())
-    assert config["command"] == f"bilevel train dro --method grad-l2l --width 4 --epochs 2 --threads 1 --run {trained}"
+    assert config["command"] == f"bilevel train dro --width 4 --epochs 2 --threads 1 --method grad-l2l --run {trained}"
     again = tmp_path / "again"
     words = [str(again) if word == str(trained) else word for word in config["command"].split()[1:]]
     assert main(words) == 0
