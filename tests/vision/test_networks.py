@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from small_classifiers import Mixed
 
 from bilevel.errors import ConfigurationError
-from tasks.vision.networks import Normalise, SmallConvNet, WideResNet
+from tasks.vision.networks import Normalise, SmallConvNet, WideResNet, WithFeatures
 
 
 def count(model):
@@ -53,6 +54,35 @@ def test_normalisation_is_inside(build):
     by_hand = torch.stack([(x[:, c] - mean[c]) / std[c] for c in range(3)], dim=1)
     torch.testing.assert_close(model(x), bare(by_hand))
     assert set(model.state_dict()) == set(bare.state_dict())
+
+
+@pytest.mark.parametrize(("build", "features"), [(SmallConvNet, 64 * 16), (lambda: WideResNet(10, 2, 1), 128)])
+def test_logits_are_a_linear_function_of_the_embedding(build, features):
+    model, x = build().eval(), torch.rand(3, 1, 16, 16)
+    embedding = model.embed(x)
+    assert embedding.shape == (3, features)
+    by_hand = embedding @ model.classify.weight.T + model.classify.bias
+    torch.testing.assert_close(model(x), by_hand)
+    assert torch.equal(model(x), model.classify(embedding))
+
+
+def test_features_of_another_network():
+    theirs = Mixed().eval()
+    model, x = WithFeatures(theirs, layer="head").eval(), torch.rand(3, 1, 4, 4)
+    assert torch.equal(model.embed(x), theirs.norm(theirs.conv(x)).relu().flatten(1))
+    assert torch.equal(model.classify(model.embed(x)), model(x))
+    assert torch.equal(model(x), theirs(x))
+    assert list(model.state_dict()) == [f"model.{name}" for name in theirs.state_dict()]
+    assert not theirs.head._forward_pre_hooks
+
+
+def test_features_of_a_layer_that_is_not_there_or_not_used():
+    with pytest.raises(ConfigurationError, match=r"no linear layer 'fc'; it has: head"):
+        WithFeatures(Mixed())
+    theirs = Mixed()
+    theirs.spare = torch.nn.Linear(2, 2)
+    with pytest.raises(ConfigurationError, match="No image passes through the layer 'spare'"):
+        WithFeatures(theirs, layer="spare").embed(torch.rand(3, 1, 4, 4))
 
 
 def test_dropout_is_used_in_training_only():

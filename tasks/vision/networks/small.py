@@ -9,12 +9,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bilevel.errors import ConfigurationError
+from tasks.vision.networks.classifier import Classifier, check_sizes
 from tasks.vision.networks.normalise import Normalise
 
 
 @final
-class SmallConvNet(nn.Module):
+class SmallConvNet(Classifier):
     """Three 3 x 3 convolutions with batch norm and ReLU, the second of stride 2, and a linear layer.
 
     Any image size from 8 x 8 on will do: larger features are pooled to 4 x 4.
@@ -32,12 +32,8 @@ class SmallConvNet(nn.Module):
     def __init__(
         self, channels: int = 1, classes: int = 10, *, width: int = 32, normalise: Normalise | None = None
     ) -> None:
-        super().__init__()
-        if min(channels, classes, width) < 1:
-            raise ConfigurationError(
-                f"SmallConvNet: channels, classes and width must be at least 1, got {channels}, {classes} and {width}."
-            )
-        self.normalise = normalise or nn.Identity()
+        super().__init__(normalise)
+        check_sizes("SmallConvNet", channels=channels, classes=classes, width=width)
         self.features = nn.Sequential(
             *_unit(channels, width),
             *_unit(width, 2 * width, stride=2),
@@ -45,13 +41,12 @@ class SmallConvNet(nn.Module):
         )
         self.classify = nn.Linear(2 * width * 4 * 4, classes)
 
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
-        """Return the logits of images with values in [0, 1]."""
+    def embed(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        """Return the last pooled features of images with values in [0, 1]."""
         features = self.features(self.normalise(x))
         if features.shape[-2:] != (4, 4):  # pooling what has that size already would cost as much as a convolution
             features = functional.adaptive_avg_pool2d(features, 4)
-        logits: Tensor = self.classify(torch.flatten(features, 1))
-        return logits
+        return torch.flatten(features, 1)
 
 
 def _unit(before: int, after: int, stride: int = 1) -> tuple[nn.Module, ...]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bilevel.errors import ConfigurationError
+from tasks.vision.networks.classifier import Classifier, check_sizes
 from tasks.vision.networks.normalise import Normalise
 
 
@@ -48,7 +49,7 @@ class WideBlock(nn.Module):
 
 
 @final
-class WideResNet(nn.Module):
+class WideResNet(Classifier):
     """WRN-d-k: a convolution of 16 channels and three groups of blocks of 16k, 32k and 64k channels.
 
     Args:
@@ -76,16 +77,13 @@ class WideResNet(nn.Module):
         dropout: float = 0.0,
         normalise: Normalise | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(normalise)
         blocks, rest = divmod(depth - 4, 6)
         if rest or blocks < 1:
             raise ConfigurationError(f"WideResNet: depth must be 10, 16, 22, 28, 34, ... (6n + 4), got {depth}.")
-        if min(widen, channels, classes) < 1 or not 0 <= dropout < 1:
-            raise ConfigurationError(
-                f"WideResNet: widen, channels and classes must be at least 1 and dropout in [0, 1), got {widen}, "
-                f"{channels}, {classes} and {dropout}."
-            )
-        self.normalise = normalise or nn.Identity()
+        check_sizes("WideResNet", widen=widen, channels=channels, classes=classes)
+        if not 0 <= dropout < 1:
+            raise ConfigurationError(f"WideResNet: dropout must be in [0, 1), got {dropout}.")
         widths = (16, 16 * widen, 32 * widen, 64 * widen)
         layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 3, padding=1, bias=False)]
         for group, stride in enumerate((1, 2, 2)):
@@ -103,7 +101,6 @@ class WideResNet(nn.Module):
                 nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
         nn.init.zeros_(self.classify.bias)
 
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
-        """Return the logits of images with values in [0, 1]."""
-        logits: Tensor = self.classify(torch.flatten(self.features(self.normalise(x)), 1))
-        return logits
+    def embed(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        """Return the last pooled features of images with values in [0, 1]."""
+        return torch.flatten(self.features(self.normalise(x)), 1)
