@@ -30,6 +30,7 @@ COMMANDS: dict[str, Entry | Mapping[str, Entry]] = {
     },
     "resume": Entry("go on with a run that was stopped, to the same weights as an unbroken one", "resume", "Resume"),
     "evaluate": Entry("attack a trained classifier", "evaluate", "Evaluate"),
+    "reproduce": Entry("a table or figure of the papers, beside the papers' own numbers", "reproduce", "Reproduce"),
     "report": Entry("tables and plots of one or many runs", "report", "Report"),
 }
 """What there is, in the order of use."""

@@ -8,7 +8,7 @@ from typing import Annotated, final
 
 import tyro
 
-from tasks.commands import demo, train_cleaning, train_dro
+from tasks.commands import demo, reproduce, train_cleaning, train_dro
 from tasks.commands.base import Command, require
 from tasks.run import Run
 
@@ -17,7 +17,7 @@ def _dro(run: Run) -> None:
     train_dro.go_on(run, train_dro.config_of(run), resume=True)
 
 
-_RESUMED = {"demo": demo.go_on, "dro": _dro, "cleaning": train_cleaning.resume}
+_RESUMED = {"demo": demo.go_on, "dro": _dro, "cleaning": train_cleaning.resume, "reproduce": reproduce.go_on}
 
 
 @final

@@ -15,14 +15,22 @@ from tasks.run import Run
 def show(runs: Sequence[Run]) -> None:
     """Print the accuracies of ``runs`` and what to notice about them."""
     summary = summarise(runs)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=140)  # a file or a pipe has no width to keep to
     for table in summary.tables:
-        console.print(_across(table) if len(table.rows) > 1 else _down(table))
-        console.print(table.note, highlight=False)
+        show_table(table)
     for notice in summary.notices:
-        console.print(f"- {notice.text}", highlight=False)
+        _console().print(f"- {notice.text}", highlight=False)
+
+
+def show_table(table: Table) -> None:
+    """Print a table and how to read it."""
+    console = _console()
+    console.print(_across(table) if len(table.rows) > 1 else _down(table))
+    console.print(table.note, highlight=False)
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=140)  # a file or a pipe has no width to keep to
 
 
 def _across(table: Table) -> RichTable:

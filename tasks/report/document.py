@@ -18,7 +18,7 @@ from tasks.report.methods import Setting, frontier_of, settings
 from tasks.report.notices import Notice, notices
 from tasks.report.page import Document, Image, Section
 from tasks.report.setup_tables import attack_table, configuration_tables, other_table
-from tasks.report.tables import frontier_table, main_table
+from tasks.report.tables import Table, frontier_table, main_table
 
 _PANEL = (5.3, 3.7)  # inches: two beside each other on a page, one on a phone
 _WIDE, _NARROW = (9.2, 5.2), (4.9, 4.9)
@@ -26,11 +26,18 @@ _METRICS = ("leader_loss", "follower_loss", "loss")  # shown first; then whateve
 _HIDDEN = ("step", "epoch", "batch", "seconds", "time", "lr")
 
 
-def compose(material: Material, title: str) -> Document:
-    """Make the report of what the runs hold; a part for which there is nothing is left out."""
+def compose(material: Material, title: str, tables: Sequence[Table] = ()) -> Document:
+    """Make the report of what the runs hold; a part for which there is nothing is left out.
+
+    Args:
+        material: what the runs hold.
+        title: the heading.
+        tables: further tables, which stand first.
+    """
     compared, curves = settings(material.results), panels(material.curves)
     looks = looks_of(compared, curves, material)
     sections = [
+        Section("compared", "Beside what was printed", tables=tuple(tables)) if tables else None,
         _notices(compared, curves),
         *(_frontier(setting, looks, i, len(compared)) for i, setting in enumerate(compared)),
         _tables(compared, material),

@@ -54,7 +54,7 @@ def summarise(runs: Sequence[Run]) -> Summary:
     )
 
 
-def write_report(runs: Sequence[Run], target: Path, *, title: str) -> Path:
+def write_report(runs: Sequence[Run], target: Path, *, title: str, tables: Sequence[Table] = ()) -> Path:
     """Write a report of one run or many.
 
     Beside the HTML file, which needs no other file, the same is written as Markdown (``.md``), with its figures in
@@ -64,6 +64,7 @@ def write_report(runs: Sequence[Run], target: Path, *, title: str) -> Path:
         runs: the runs; the same folder named twice counts once.
         target: the HTML file to write (replaced if it is there), or a folder for ``report.html``.
         title: the heading.
+        tables: further tables, which stand first.
 
     Returns:
         The HTML file.
@@ -78,7 +79,7 @@ def write_report(runs: Sequence[Run], target: Path, *, title: str) -> Path:
     target = target / "report.html" if target.is_dir() else target
     if target.suffix not in {".html", ".htm"}:
         raise ConfigurationError(f"a report is an HTML file: name it {target.with_suffix('.html')}, not {target}")
-    document = compose(gather(runs), title)
+    document = compose(gather(runs), title, tables)
     folder = target.with_name(f"{target.stem}_files")
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,55 @@
+"""Progress bars for several trainings at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from tasks.vision.config import DROConfig
+from tasks.vision.sweep import Watch, part_name
+
+
+@final
+class Bars(Watch):
+    """A progress bar for each defence; silent where there is no terminal."""
+
+    def __init__(self, configs: Sequence[DROConfig], console: Console) -> None:
+        columns = (
+            TextColumn("{task.description:<28}"),
+            BarColumn(bar_width=32),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[stage]:<10}"),
+            TimeElapsedColumn(),
+        )
+        self.progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        self.bars = {
+            part_name(config): self.progress.add_task(part_name(config), start=False, total=None, stage="waiting")
+            for config in configs
+        }
+
+    def __enter__(self) -> Bars:
+        """Begin to draw."""
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the last state on the screen."""
+        self.progress.stop()
+
+    def event(self, part: str, what: str, numbers: Mapping[str, Any]) -> None:
+        """Move the bar of a defence."""
+        bar = self.bars[part]
+        if what == "begin":
+            self.progress.start_task(bar)
+            self.progress.update(bar, total=numbers["steps"], completed=numbers["done"], stage="training")
+        elif what == "step":
+            self.progress.update(bar, completed=numbers["done"])
+        elif what == "attack":
+            self.progress.update(bar, stage="attacking")
+        else:
+            self.progress.start_task(bar)
+            self.progress.update(bar, total=1, completed=1, stage="done")
+            self.progress.stop_task(bar)

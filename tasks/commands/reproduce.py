@@ -1,0 +1,100 @@
+"""The papers' tables and figures, made again."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, final
+
+import tyro
+from rich.console import Console
+
+from tasks.commands.bars import Bars
+from tasks.commands.base import Command, free_folder, require
+from tasks.commands.summary import show_table
+from tasks.names import look_up
+from tasks.report import write_report
+from tasks.reproduce.experiment import Request
+from tasks.reproduce.experiments import EXPERIMENTS
+from tasks.reproduce.scale import SCALES
+from tasks.run import Run
+
+
+@final
+@dataclass(frozen=True)
+class Reproduce(Command):
+    """Make a table or figure of the papers again, beside the papers' own numbers."""
+
+    name: Annotated[str, tyro.conf.Positional]
+    """Which one: table2 (white-box attacks), table3 (seconds an epoch), slim (the slim attackers)."""
+
+    scale: str = "cpu"
+    """How large: cpu (a small network and few images, on 2 cores) or paper (the papers' settings, for a GPU)."""
+
+    data: str = "cifar10"
+    """The data set: one for which the papers have it."""
+
+    data_dir: str | None = None
+    """The folder of the data's files."""
+
+    seeds: tuple[int, ...] = (1,)
+    """One training of each kind a seed."""
+
+    workers: int = min(2, os.cpu_count() or 1)
+    """How many trainings run at a time."""
+
+    out: Path | None = None
+    """The folder of the run, a new one; by default runs/NAME-DATA-SCALE."""
+
+    overwrite: bool = False
+    """Remove the run that is in that folder already."""
+
+    def run(self) -> None:
+        """Train, attack, compare."""
+        experiment = look_up(EXPERIMENTS, self.name, "table or figure")
+        look_up(SCALES, self.scale, "scale")
+        look_up(dict.fromkeys(experiment.data), self.data, f"{self.name} for the data set")
+        require(self.workers >= 1, f"workers must be at least 1, got {self.workers}.")
+        require(
+            bool(self.seeds) and len(set(self.seeds)) == len(self.seeds) and min(self.seeds) >= 0,
+            f"seeds must be different numbers from 0, got {list(self.seeds)}.",
+        )
+        folder = self.out or free_folder(Path("runs") / f"{self.name}-{self.data}-{self.scale}")
+        seeds = " ".join(map(str, self.seeds))
+        where = "" if self.data_dir is None else f" --data-dir {self.data_dir}"
+        settings = {
+            "task": "reproduce",
+            "command": f"bilevel reproduce {self.name} --scale {self.scale} --data {self.data}{where} --seeds {seeds}",
+            "name": self.name,
+            "scale": self.scale,
+            "data": self.data,
+            "data_dir": self.data_dir,
+            "seeds": list(self.seeds),
+            "workers": self.workers,
+        }
+        go_on(Run.create(folder, settings, overwrite=self.overwrite))
+
+
+def go_on(run: Run) -> None:
+    """Do what is missing of a reproduction, and compare."""
+    settings = run.config
+    experiment, scale = EXPERIMENTS[settings["name"]], SCALES[settings["scale"]]
+    request = Request(
+        scale, settings["data"], settings["data_dir"], seeds=tuple(settings["seeds"]), workers=settings["workers"]
+    )
+    configs = experiment.configs(request)
+    console = Console(stderr=True)
+    about = math.ceil(len(configs) * scale.minutes / request.workers)
+    print(f"{experiment.what}: {scale.words}. {len(configs)} trainings, about {about} min.", flush=True)
+    try:
+        with Bars(configs, console) as bars:
+            experiment.work(run, request, bars)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Stopped. What is done is kept; go on with: bilevel resume {run.path}") from None
+    tables = experiment.tables(run, request)
+    for table in tables:
+        show_table(table)
+    report = write_report([run], run.path, title=experiment.what, tables=tables)
+    print(f"Report: {report}")

@@ -1,0 +1,1 @@
+"""The tables and figures of the papers: what each needs, and its numbers beside the papers' own."""

@@ -1,0 +1,66 @@
+"""A table or figure of the papers: the interface."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass, replace
+from typing import final
+
+from tasks.report.tables import Table
+from tasks.reproduce.scale import Scale
+from tasks.run import Run
+from tasks.vision.config import DROConfig
+from tasks.vision.sweep import Watch
+
+
+@final
+@dataclass(frozen=True)
+class Request:
+    """What is asked of an experiment.
+
+    Attributes:
+        scale: how large its trainings are.
+        data: the data set's name.
+        data_dir: the folder of the data's files; ``None`` for the usual one.
+        seeds: one training of each kind a seed.
+        workers: how many trainings run at a time.
+    """
+
+    scale: Scale
+    data: str
+    data_dir: str | None
+    seeds: tuple[int, ...]
+    workers: int
+
+    @property
+    def base(self) -> DROConfig:
+        """The settings that all trainings share."""
+        return replace(self.scale.base, data=self.data, data_dir=self.data_dir)
+
+
+class Experiment(abc.ABC):
+    """What a table or figure needs to be made again.
+
+    Attributes:
+        what: what it shows, in a few words.
+        data: the data sets for which there is something printed.
+    """
+
+    what: str
+    data: tuple[str, ...]
+
+    @abc.abstractmethod
+    def configs(self, request: Request) -> list[DROConfig]:
+        """Return the trainings that it needs; none for one that only measures time."""
+
+    @abc.abstractmethod
+    def work(self, run: Run, request: Request, watch: Watch) -> None:
+        """Train and measure what is missing of ``run``.
+
+        Raises:
+            KeyboardInterrupt: after Ctrl-C or SIGTERM; what is done is kept.
+        """
+
+    @abc.abstractmethod
+    def tables(self, run: Run, request: Request) -> list[Table]:
+        """Return what was measured beside what was printed."""

@@ -1,0 +1,71 @@
+"""How large the trainings of a reproduction are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final, final
+
+from tasks.vision.config import DROConfig
+from tasks.vision.presets import PAPER
+
+
+@final
+@dataclass(frozen=True)
+class Scale:
+    """The settings that all trainings of a reproduction share.
+
+    Attributes:
+        words: what they are, for people.
+        base: those of adversarial training.
+        slim: what the slim attacker's trainings change.
+        attacks: for each column of the papers' tables the attack, as `bilevel evaluate` takes it.
+        minutes: about how long a training and its attacks take on the machine that the scale is meant for.
+    """
+
+    words: str
+    base: DROConfig
+    slim: dict[str, Any]
+    attacks: dict[str, str]
+    minutes: float
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """For each column the attack's name in the records."""
+        return {column: "own attacker" if attack == "own" else attack for column, attack in self.attacks.items()}
+
+
+_ATTACKS = {"PGM-20": "PGM-20", "PGM-100": "PGM-100", "CW": "CW-100"}
+
+PAPER_SCALE = Scale(
+    words="as the papers: WRN-34-10, all training images, 100 epochs",
+    base=PAPER,
+    slim={"attacker": "slim"},
+    attacks={"AutoAttack": "AutoAttack", **_ATTACKS, "Random": "Random-100000", "own": "own"},
+    minutes=24 * 60,
+)
+
+CPU_SCALE = Scale(
+    words="small, for 2 cores: WRN-10-1, 10,000 training images, 10 epochs, 400 test images",
+    base=replace(
+        PAPER,
+        depth=10,
+        width=1,
+        train_images=10_000,
+        test_images=400,
+        epochs=10,
+        schedule="cosine",
+        warmup=0.1,
+        attacker="small",
+        attacker_width=16,
+        attacker_depth=2,
+        attacker_gradient="sample-rms",
+        attacker_norm="eval",
+        play="simultaneous",
+    ),
+    slim={"attacker": "slim"},
+    attacks={"AutoAttack": "AutoAttack", **_ATTACKS, "Random": "Random-1000", "own": "own"},
+    minutes=7,
+)
+
+SCALES: Final[dict[str, Scale]] = {"cpu": CPU_SCALE, "paper": PAPER_SCALE}
+"""Scales by name."""

@@ -1,0 +1,59 @@
+"""Accuracy under white-box attacks: Tables 2 and 8."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import final
+
+from tasks.report.tables import Table
+from tasks.reproduce.comparison import accuracy_table
+from tasks.reproduce.defences import DEFENCES, trainings
+from tasks.reproduce.experiment import Experiment, Request
+from tasks.reproduce.published import Published
+from tasks.run import Run
+from tasks.vision.assess import label
+from tasks.vision.config import DROConfig
+from tasks.vision.sweep import Assessment, Watch, sweep
+
+
+@final
+@dataclass(frozen=True)
+class WhiteBox(Experiment):
+    """Every defence against every attack, AutoAttack first.
+
+    Args:
+        what: what it shows.
+        published: the printed tables by the data set's name.
+        rows: the defences that are trained.
+        slim: whether the learned attackers are the slim ones.
+    """
+
+    what: str
+    published: dict[str, Published]
+    rows: tuple[str, ...] = tuple(DEFENCES)
+    slim: bool = False
+
+    @property
+    def data(self) -> tuple[str, ...]:
+        """The data sets that have a table."""
+        return tuple(self.published)
+
+    def configs(self, request: Request) -> list[DROConfig]:
+        """Return a training a defence and seed."""
+        return [config for configs in self._trainings(request).values() for config in configs]
+
+    def work(self, run: Run, request: Request, watch: Watch) -> None:
+        """Train and attack."""
+        attacks = Assessment(tuple(request.scale.attacks.values()))
+        sweep(run, self.configs(request), attacks, workers=request.workers, watch=watch)
+
+    def tables(self, run: Run, request: Request) -> list[Table]:
+        """Return the table beside the printed one."""
+        rows = {row: label(configs[0]) for row, configs in self._trainings(request).items()}
+        columns = {"clean": "clean"} | request.scale.columns
+        published = self.published[request.data]
+        return [accuracy_table(f"{self.what}, {request.data}", run.results(), published, rows, columns)]
+
+    def _trainings(self, request: Request) -> dict[str, list[DROConfig]]:
+        base = replace(request.base, **request.scale.slim) if self.slim else request.base
+        return trainings(base, self.rows, request.seeds)
