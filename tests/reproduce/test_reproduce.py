@@ -1,0 +1,142 @@
+"""The papers' tables made again: what is trained, what stands beside what, and going on after a stop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from tasks.reproduce.comparison import accuracy_table
+from tasks.reproduce.defences import DEFENCES, trainings
+from tasks.reproduce.epoch_time import EpochTime
+from tasks.reproduce.experiment import Request
+from tasks.reproduce.experiments import EXPERIMENTS
+from tasks.reproduce.published import BLACKBOX, SLIM, TABLE2, TABLE3, TABLE4, Published
+from tasks.reproduce.scale import SCALES, Scale
+from tasks.reproduce.white_box import WhiteBox
+from tasks.run import Run
+from tasks.vision.presets import PAPER
+from tasks.vision.sweep import Watch
+
+TINY = Scale(
+    words="digits, one epoch",
+    base=replace(
+        PAPER, model="small", width=4, epochs=1, batch_size=128, attacker="small", attacker_width=4, threads=1
+    ),
+    slim={"attacker": "slim"},
+    attacks={"PGM-20": "PGM-2", "own": "own"},
+    minutes=0.01,
+)
+REQUEST = Request(TINY, "digits", None, seeds=(1, 2), workers=1)
+
+
+class Heard(Watch):
+    def __init__(self):
+        self.ended = []
+
+    def event(self, part, what, numbers):
+        if what == "end":
+            self.ended.append(part)
+
+
+@pytest.mark.parametrize("published", [*TABLE2.values(), *SLIM.values(), *BLACKBOX.values(), TABLE3, TABLE4])
+def test_every_printed_row_has_a_number_or_a_gap_for_each_column(published):
+    assert all(len(row) == len(published.columns) for row in published.rows.values())
+    assert all(number is None or number >= 0 for row in published.rows.values() for number in row)
+    if published is not TABLE3:
+        assert all(number is None or number <= 100 for row in published.rows.values() for number in row)
+
+
+def test_numbers_are_found_by_row_and_column():
+    assert TABLE2["cifar10"].number("2-Step L2L", "PGM-100") == 52.12
+    assert TABLE2["cifar100"].number("Grad L2L", "CW") == 29.65
+    assert BLACKBOX["svhn"].number("Naive L2L", "PGM Net: FGSM") == 85.31
+    assert TABLE3.number("PGM Net", "cifar10") == 1310.8
+    assert TABLE4.number("AIT", "AutoAttack") is None
+    assert TABLE4.number("Nobody", "clean") is None
+
+
+def test_the_trainings_are_the_scale_s_settings_but_for_what_names_the_row():
+    made = trainings(PAPER, ("Plain", "2-Step L2L"), (3, 4))
+    assert [c.seed for c in made["Plain"]] == [3, 4]
+    for row, configs in made.items():
+        assert configs[0] == replace(PAPER, seed=3, **DEFENCES[row])
+
+
+def test_the_papers_scale_is_the_papers_settings():
+    """Jiang et al. 2021, section 4."""
+    base = SCALES["paper"].base
+    assert (base.model, base.depth, base.width, base.epochs, base.batch_size) == ("wide-resnet", 34, 10, 100, 128)
+    assert (base.eps, base.lr, base.momentum, base.weight_decay) == (0.031, 0.1, 0.9, 2e-4)
+    assert (base.milestones, base.decay, base.pgm_steps, base.pgm_step * base.eps) == ((30, 60, 90), 0.1, 10, 0.007)
+    assert SCALES["paper"].attacks["Random"] == "Random-100000"
+    assert [next(iter(scale.attacks)) for scale in SCALES.values()] == ["AutoAttack", "AutoAttack"]
+
+
+def record(method, seed, attack, robust, *, clean=0.9):
+    return {"method": method, "seed": seed, "attack": attack, "robust": robust, "clean": clean, "n": 100}
+
+
+def test_a_cell_is_the_mean_beside_the_printed_number():
+    published = Published("a table", ("clean", "PGM-20"), {"One": (80.0, 50.5), "Two": (70.0, None)}, "Doubtful.")
+    records = [
+        record("one", 1, "PGM-20", 0.4, clean=0.8),
+        record("one", 2, "PGM-20", 0.5, clean=0.9),
+        record("one", 2, "CW-20", 0.1),
+        record("two", 1, "PGM-20", 0.25),
+    ]
+    table = accuracy_table(
+        "made", records, published, {"One": "one", "Two": "two", "Three": "three"}, {"clean": "clean", "P": "PGM-20"}
+    )
+    one, two, three = table.rows
+    assert [cell.text for cell in one] == ["One", "85.0 / 80", "45.0 / –"]
+    spread = 100 * max(math.sqrt(0.005 / 2), math.sqrt(0.4 * 0.6 + 0.25) / 20)
+    assert one[2].error == f"± {spread:.1f}"
+    assert one[2].notes == ("worst 40.0",)
+    assert [cell.text for cell in two] == ["Two", "90.0 / 70", "25.0 / –"]
+    assert two[1].notes == ()
+    assert [cell.text for cell in three] == ["Three", "– / –", "– / –"]
+    assert "Doubtful." in table.note
+    assert "n = 100 images a seed, seeds: 2" in table.note
+
+
+def test_white_box_trains_and_attacks_every_row_and_goes_on_where_it_was_stopped(tmp_path):
+    published = Published("nowhere", ("clean", "PGM-20", "own"), {"Plain": (99.0, 0.5, None)})
+    experiment = WhiteBox("A table", {"digits": published}, rows=("Plain", "Grad L2L"))
+    run, heard = Run.create(tmp_path / "run", {}), Heard()
+    assert len(experiment.configs(REQUEST)) == 4
+    experiment.work(run, replace(REQUEST, seeds=(1,)), heard)
+    first = run.results()
+    assert {(r["method"], r["attack"]) for r in first} == {
+        ("plain", "PGM-2"), ("grad-l2l", "PGM-2"), ("grad-l2l", "own attacker"),
+    }  # fmt: skip
+    experiment.work(run, REQUEST, heard)
+    assert {r["seed"] for r in run.results()} == {1, 2}
+    assert all(r in run.results() for r in first)
+    (table,) = experiment.tables(run, REQUEST)
+    plain = run.results()[0]
+    clean = [r["clean"] for r in run.results() if r["method"] == "plain"]
+    assert plain["n"] == 360
+    assert table.rows[0][1].text == f"{100 * sum(clean) / 2:.1f} / 99"
+    assert table.rows[0][3].text == "– / –"  # it has no attacker of its own
+
+
+def test_the_slim_table_has_the_slim_attacker():
+    request = replace(REQUEST, scale=SCALES["paper"], data="cifar10", seeds=(1,))
+    assert {c.attacker for c in EXPERIMENTS["slim"].configs(request)} == {"slim"}
+    assert {c.attacker for c in EXPERIMENTS["table2"].configs(request)} == {"wide"}
+
+
+def test_epoch_times_are_the_steps_times_their_number(tmp_path):
+    run = Run.create(tmp_path / "run", {})
+    experiment, request = EpochTime("Times"), replace(REQUEST, seeds=(1,))
+    assert experiment.configs(request) == []
+    experiment.work(run, request, Heard())
+    records = {r["method"]: r for r in run.results()}
+    assert set(records) == set(TABLE3.rows)
+    assert {r["steps_an_epoch"] for r in records.values()} == {9}  # 1149 images, 128 a step
+    assert all(r["lower_quartile"] <= r["seconds_an_epoch"] <= r["upper_quartile"] for r in records.values())
+    (table,) = experiment.tables(run, replace(request, data="cifar10"))
+    assert table.rows[0][2].text == "1.00 / 1.00"
+    assert table.rows[1][2].text.endswith("/ 12.30")
