@@ -23,8 +23,8 @@ import bilevel
 from bilevel.learned import BatchMax, Convolutional, Direction, Iterate, Small
 from bilevel.rules import SignGradient
 from tasks.vision.data import ImageBatch
+from tasks.vision.games import RobustClassification
 from tasks.vision.networks import SmallConvNet
-from tasks.vision.robust import RobustClassification
 
 EPS = 0.2
 BUILDS = 9

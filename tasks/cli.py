@@ -24,6 +24,7 @@ COMMANDS: dict[str, Entry | Mapping[str, Entry]] = {
     "demo": Entry("train and compare every defence on small images, and leave a report", "demo", "Demo"),
     "train": {
         "dro": Entry("a classifier that withstands perturbed images", "train_dro", "TrainDRO"),
+        "ait": Entry("a classifier on images that move by one another", "train_ait", "TrainAIT"),
         "cleaning": Entry("find the training samples with a wrong label", "train_cleaning", "TrainCleaning"),
         "toy": Entry("small games, played in several ways", "train_toy", "TrainToy"),
         "toy-rule": Entry("a rule that learns to play small games", "train_toy_rule", "TrainToyRule"),

@@ -8,7 +8,7 @@ from typing import Any, final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from tasks.vision.config import DROConfig
+from tasks.vision.config import VisionConfig
 from tasks.vision.sweep import Watch, part_name
 
 
@@ -16,7 +16,7 @@ from tasks.vision.sweep import Watch, part_name
 class Bars(Watch):
     """A progress bar for each defence; silent where there is no terminal."""
 
-    def __init__(self, configs: Sequence[DROConfig], console: Console) -> None:
+    def __init__(self, configs: Sequence[VisionConfig], console: Console) -> None:
         columns = (
             TextColumn("{task.description:<28}"),
             BarColumn(bar_width=32),

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tasks.commands.base import Command, require
 from tasks.commands.summary import show
-from tasks.commands.train_dro import config_of
+from tasks.commands.train_vision import config_of
 from tasks.report import write_report
 from tasks.run import Run
 from tasks.vision.assess import ATTACKS, attacks_for, write_curves, write_examples, write_results

@@ -8,16 +8,17 @@ from typing import Annotated, final
 
 import tyro
 
-from tasks.commands import demo, reproduce, train_cleaning, train_dro
+from tasks.commands import demo, reproduce, train_cleaning, train_vision
 from tasks.commands.base import Command, require
 from tasks.run import Run
 
-
-def _dro(run: Run) -> None:
-    train_dro.go_on(run, train_dro.config_of(run), resume=True)
-
-
-_RESUMED = {"demo": demo.go_on, "dro": _dro, "cleaning": train_cleaning.resume, "reproduce": reproduce.go_on}
+_RESUMED = {
+    "demo": demo.go_on,
+    "dro": train_vision.resume,
+    "ait": train_vision.resume,
+    "cleaning": train_cleaning.resume,
+    "reproduce": reproduce.go_on,
+}
 
 
 @final

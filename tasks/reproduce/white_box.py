@@ -11,7 +11,6 @@ from tasks.reproduce.defences import DEFENCES, trainings
 from tasks.reproduce.experiment import Experiment, Request
 from tasks.reproduce.published import Published
 from tasks.run import Run
-from tasks.vision.assess import label
 from tasks.vision.config import DROConfig
 from tasks.vision.sweep import Assessment, Watch, sweep
 
@@ -49,7 +48,7 @@ class WhiteBox(Experiment):
 
     def tables(self, run: Run, request: Request) -> list[Table]:
         """Return the table beside the printed one."""
-        rows = {row: label(configs[0]) for row, configs in self._trainings(request).items()}
+        rows = {row: configs[0].label for row, configs in self._trainings(request).items()}
         columns = {"clean": "clean"} | request.scale.columns
         published = self.published[request.data]
         return [accuracy_table(f"{self.what}, {request.data}", run.results(), published, rows, columns)]

@@ -11,15 +11,15 @@ from torch import nn
 from bilevel.errors import ConfigurationError
 from bilevel.starts import Uniform
 from tasks.run import Run
-from tasks.vision.attacks import Attack, Learned, Worst, named, pgm
-from tasks.vision.build import Training, method_of
-from tasks.vision.config import DROConfig
+from tasks.vision.attacks import Attack, Worst, named, pgm
+from tasks.vision.build import Training
 from tasks.vision.curves import accuracy_by_iterations, accuracy_by_radius
 from tasks.vision.data import Images
 from tasks.vision.evaluation import evaluate
 from tasks.vision.examination import Progress
 from tasks.vision.examples import example_figure
 from tasks.vision.methods import L2L
+from tasks.vision.methods.own_attack import OwnAttack
 
 ATTACKS = ("PGM-20", "PGM-100", "CW-20", "CW-100", "Random-1000", "own", "PGM-100+CW-100")
 """What a classifier is attacked with if nothing else is asked for; ``own`` is its own learned attacker, if there is."""
@@ -29,14 +29,6 @@ RADII = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 
 ITERATIONS = (0, 1, 2, 3, 5, 10, 20, 50, 100)
 """Where accuracy is measured against the number of iterations."""
-
-
-def label(config: DROConfig) -> str:
-    """Return the name of a configuration's method in tables: the number of steps belongs to it."""
-    numbered = {"pgm": f"pgm-{config.pgm_steps}", "k-step-l2l": f"{config.k_steps}-step-l2l"}
-    name = numbered.get(config.method, config.method)
-    # A 2-step-l2l trains through its steps, a k-step-l2l of 2 steps does not: the names must differ.
-    return "k-step-l2l-2" if name == "2-step-l2l" and config.method == "k-step-l2l" else name
 
 
 def attacks_for(training: Training, names: Sequence[str], eps: float) -> list[Attack]:
@@ -59,12 +51,12 @@ def attacks_for(training: Training, names: Sequence[str], eps: float) -> list[At
 
 def _own(training: Training, eps: float) -> Attack | None:
     """Return the classifier's own learned attacker as an attack, if it has one."""
-    method = method_of(training.config)
+    method = training.config.make_method()
     if not isinstance(method, L2L):
         return None
     # On images that it never saw, a warm attacker begins as at a first visit.
     start = method.start.scaled(eps) if method.warm is None else Uniform(eps)
-    return Learned(training.solver.rule, eps, steps=training.solver.steps, start=start)
+    return OwnAttack(training.solver.rule, eps, method.game, training.solver.steps, start)
 
 
 def part(training: Training, split: str) -> Images:
@@ -83,8 +75,8 @@ def identity(training: Training, split: str) -> dict[str, Any]:
     """Return what every record of a trained classifier says about it."""
     config = training.config
     return {
-        "task": "dro",
-        "method": label(config),
+        "task": config.task,
+        "method": config.label,
         "kind": "learned" if isinstance(training.solver.rule, nn.Module) else "hand-written",
         "data": config.data,
         "seed": config.seed,
@@ -151,7 +143,7 @@ def write_curves(
 def write_examples(training: Training, run: Run, attacks: Sequence[Attack], *, split: str = "test") -> None:
     """Draw some perturbed images into the run's figures."""
     figure = example_figure(training.model, part(training, split), attacks)
-    name = label(training.config)
+    name = training.config.label
     figure.savefig(
         run.figures / f"examples-{name}.png", dpi=110, metadata={"Description": f"{name}, seed {training.config.seed}"}
     )

@@ -16,8 +16,8 @@ import torch
 
 from bilevel.progress import Progress
 from tasks.run import Run
-from tasks.vision.assess import attacks_for, label, write_curves, write_examples, write_results
-from tasks.vision.config import DROConfig
+from tasks.vision.assess import attacks_for, write_curves, write_examples, write_results
+from tasks.vision.config import VisionConfig
 from tasks.vision.train import train
 from tasks.workers import Workers
 
@@ -56,9 +56,9 @@ class Assessment:
     examples: bool = False
 
 
-def part_name(config: DROConfig) -> str:
+def part_name(config: VisionConfig) -> str:
     """Return the name of a training's folder within its run."""
-    return f"{label(config)}-seed{config.seed}"
+    return f"{config.label}-seed{config.seed}"
 
 
 class Watch(abc.ABC):
@@ -71,7 +71,7 @@ class Watch(abc.ABC):
 
 def sweep(
     run: Run,
-    configs: Sequence[DROConfig],
+    configs: Sequence[VisionConfig],
     assessment: Assessment,
     *,
     workers: int,
@@ -102,7 +102,7 @@ def sweep(
     if not missing:
         return
 
-    def asked(config: DROConfig) -> Assessment:
+    def asked(config: VisionConfig) -> Assessment:
         # A picture for each seed would be too many to look at.
         return replace(assessment, examples=assessment.examples and config.seed == configs[0].seed)
 
@@ -128,14 +128,14 @@ def _drain(events: Channel, watch: Watch) -> None:
             return
 
 
-def _collect(run: Run, config: DROConfig) -> None:
+def _collect(run: Run, config: VisionConfig) -> None:
     """Move a part's results into its run."""
     part = Run(run.part(part_name(config)), {})
     run.append_results(part.results())
     run.append_curves(part.curves())
 
 
-def _train_and_attack(config: DROConfig, folder: Path, assessment: Assessment, events: Channel) -> bool:
+def _train_and_attack(config: VisionConfig, folder: Path, assessment: Assessment, events: Channel) -> bool:
     """Do one part, in a process of its own."""
     torch.set_num_threads(1)
     name = part_name(config)

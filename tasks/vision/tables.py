@@ -12,8 +12,20 @@ from bilevel.play import FollowerFirst, LeaderFirst, Play, Simultaneous
 from bilevel.rule_loss import LastAnswer, RuleLoss, SummedOverSteps
 from bilevel.starts import Center, Gaussian, Start, Uniform
 from tasks.vision import schedule
+from tasks.vision.games import Away, FeatureLoss, Pairing, RandomOther, Reversed, Towards
 from tasks.vision.methods.per_image import PerImage
-from tasks.vision.networks import SmallConvNet, WideResNet
+from tasks.vision.networks import (
+    Blueprint,
+    Classifier,
+    MNISTNet,
+    PreActResNet,
+    ResNet,
+    SmallConvNet,
+    WideResNet,
+    preact_resnet,
+    resnet,
+    wide_resnet,
+)
 from tasks.vision.norm_modes import BatchStatisticsNorm, EvalModeNorm, NormMode, TrainModeNorm
 
 NORM_MODES: dict[str, NormMode] = {
@@ -44,8 +56,13 @@ STARTS: dict[str, Callable[[float], Start]] = {
     "center": lambda _size: Center(),
     "uniform": Uniform,
     "gaussian": Gaussian,
+    "uniform-unprojected": lambda size: Uniform(size, feasible=False),
 }
 """Called with the start's size."""
+
+FEATURE_LOSSES: dict[str, FeatureLoss] = {"towards": Towards(), "away": Away()}
+
+PAIRINGS: dict[str, Pairing] = {"reversed": Reversed(), "random": RandomOther()}
 
 ATTACKERS: dict[str, Callable[[int, int, bool], Callable[[int, int], nn.Module]]] = {
     "small": lambda width, depth, skip: Small(width=width, depth=depth, skip=skip),
@@ -55,20 +72,32 @@ ATTACKERS: dict[str, Callable[[int, int, bool], Callable[[int, int], nn.Module]]
 }
 """Called with the width, the depth and the skip, which concern the small one."""
 
-MODELS: dict[str, Callable[[int, int, int | None, int, float], nn.Module]] = {
-    "small": lambda channels, classes, width, _depth, _dropout: SmallConvNet(channels, classes, width=width or 32),
-    "wide-resnet": lambda channels, classes, width, depth, dropout: WideResNet(
-        depth, width or 10, channels, classes, dropout=dropout
+MODELS: dict[str, Callable[[Blueprint], Classifier]] = {
+    "small": lambda b: SmallConvNet(b.channels, b.classes, width=b.width or 32, normalise=b.normalise),
+    "mnist": lambda b: MNISTNet(b.channels, b.classes, width=b.width or 32, normalise=b.normalise),
+    "wide-resnet": lambda b: WideResNet(
+        b.depth or 34, b.width or 10, b.channels, b.classes, dropout=b.dropout, normalise=b.normalise
+    ),
+    "resnet": lambda b: ResNet(b.depth or 18, b.channels, b.classes, width=b.width or 64, normalise=b.normalise),
+    "preact-resnet": lambda b: PreActResNet(
+        b.depth or 18, b.channels, b.classes, width=b.width or 64, normalise=b.normalise
     ),
 }
-"""Called with channels, classes, width, depth and dropout."""
 
-SCHEDULES: dict[str, Callable[[int, tuple[int, ...], float], schedule.Shape]] = {
-    "cosine": lambda epochs, _milestones, _decay: schedule.cosine(epochs),
-    "steps": lambda _epochs, milestones, decay: schedule.steps(milestones, decay),
-    "constant": lambda _epochs, _milestones, _decay: schedule.constant(),
+DEPTHS: dict[str, Callable[[int], None]] = {
+    "wide-resnet": wide_resnet.check_depth,
+    "resnet": resnet.check_depth,
+    "preact-resnet": preact_resnet.check_depth,
 }
-"""Called with the number of epochs, the milestones and the decay."""
+"""What refuses a depth, for those models that have one."""
+
+SCHEDULES: dict[str, Callable[[int, tuple[int, ...], float, float], schedule.Shape]] = {
+    "cosine": lambda epochs, _milestones, _decay, _peak: schedule.cosine(epochs),
+    "steps": lambda _epochs, milestones, decay, _peak: schedule.steps(milestones, decay),
+    "cyclic": lambda epochs, _milestones, _decay, peak: schedule.cyclic(epochs, peak),
+    "constant": lambda _epochs, _milestones, _decay, _peak: schedule.constant(),
+}
+"""Called with the number of epochs, the milestones, the decay and the peak."""
 
 DEVICES: dict[str, str] = {"auto": "auto", "cpu": "cpu", "cuda": "cuda", "mps": "mps"}
 """The accelerators of Lightning Fabric."""

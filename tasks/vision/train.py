@@ -20,7 +20,7 @@ from bilevel.loggers import Logger
 from bilevel.progress import Progress
 from tasks.vision import tables
 from tasks.vision.build import Training, build
-from tasks.vision.config import DROConfig
+from tasks.vision.config import VisionConfig
 from tasks.vision.data import Split
 from tasks.vision.evaluation import accuracy
 from tasks.vision.methods import Method
@@ -32,7 +32,7 @@ __all__ = ["Training", "build", "device_of", "restore", "train"]
 
 
 def train(
-    config: DROConfig,
+    config: VisionConfig,
     folder: str | Path | None = None,
     *,
     resume: bool = False,
@@ -86,13 +86,13 @@ def train(
             step_schedulers=[training.scheduler],
             loggers=loggers,
             progress=progress,
-            title=config.method if title is None else title,
+            title=config.label if title is None else title,
             resume_hint=resume_hint,
         )
     return replace(training, fitted=fitted)
 
 
-def restore(config: DROConfig, folder: str | Path, *, device: torch.device | str = "cpu") -> Training:
+def restore(config: VisionConfig, folder: str | Path, *, device: torch.device | str = "cpu") -> Training:
     """Return the parts of a training as they are in its folder's last good checkpoint, in evaluation mode.
 
     Args:
@@ -120,7 +120,7 @@ def restore(config: DROConfig, folder: str | Path, *, device: torch.device | str
     return training
 
 
-def device_of(config: DROConfig) -> torch.device:
+def device_of(config: VisionConfig) -> torch.device:
     """Return the device that ``config`` asks for.
 
     Raises:
@@ -129,7 +129,7 @@ def device_of(config: DROConfig) -> torch.device:
     return _fabric(config).device
 
 
-def _fabric(config: DROConfig) -> Fabric:
+def _fabric(config: VisionConfig) -> Fabric:
     """Return Lightning's handle of the device and the precision that ``config`` asks for."""
     try:
         from lightning_fabric import Fabric

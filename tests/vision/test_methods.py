@@ -16,9 +16,9 @@ from bilevel.play import LeaderFirst, Simultaneous
 from bilevel.rules import Rule, SignGradient
 from bilevel.rules.stay import Stay
 from bilevel.starts import Center, Gaussian, Uniform
-from tasks.vision.build import method_of
 from tasks.vision.data import ImageBatch
-from tasks.vision.methods import L2L, METHODS, PerImage, Plain, SignSteps
+from tasks.vision.games import Mixed, Trades
+from tasks.vision.methods import L2L, METHODS, PerImage, Plain, SignSteps, Stability
 from tasks.vision.networks import SmallConvNet
 from tasks.vision.norm_modes import EvalModeNorm, TrainModeNorm
 from tasks.vision.presets import CODE, PAPER
@@ -188,7 +188,7 @@ def seen(module):
 )
 @pytest.mark.parametrize("network", [Small(width=4), None], ids=["small", "as-in-the-code"])
 def test_batch_norms_absorb_what_they_do_in_the_authors_code(name, classifier, attacker, network):
-    method = method_of(replace(CODE, method=name))
+    method = replace(CODE, method=name).make_method()
     method = method if network is None else replace(method, network=network)
     assert method.play == LeaderFirst()
     model, b = SmallConvNet(width=3), batch(2)
@@ -235,7 +235,7 @@ def test_names_stand_for_the_methods_of_the_paper():
 
 
 def test_the_papers_settings():
-    method = method_of(replace(PAPER, method="grad-l2l"))
+    method = replace(PAPER, method="grad-l2l").make_method()
     solver = solver_of(method, SmallConvNet(3, width=3))
     attacker = method.rule(0.031, 3)
     assert isinstance(attacker, Convolutional)
@@ -247,7 +247,7 @@ def test_the_papers_settings():
     assert isinstance(solver.rule_optimizer, torch.optim.Adam)
     assert (group["lr"], group["betas"], group["weight_decay"]) == (1e-3, (0.9, 0.999), 2e-4)
     assert solver.play == LeaderFirst(same_answer=True)
-    pgm = method_of(replace(PAPER, method="pgm"))
+    pgm = replace(PAPER, method="pgm").make_method()
     model = SmallConvNet(3, width=3)
     solver = pgm.solver(
         model, eps=0.031, channels=3, samples=64, leader_optimizer=torch.optim.SGD(model.parameters(), lr=0.1)
@@ -258,12 +258,12 @@ def test_the_papers_settings():
 
 
 def test_the_settings_of_the_authors_code():
-    method = method_of(replace(CODE, method="grad-l2l"))
+    method = replace(CODE, method="grad-l2l").make_method()
     assert sum(p.numel() for p in method.rule(0.031, 3).parameters()) == pytest.approx(1.748e6, rel=1e-3)
     assert method.inputs[1].preprocess == BatchMax()
     assert method.norm == TrainModeNorm()
-    pgm = method_of(replace(CODE, method="pgm"))
-    assert (pgm.beta, pgm.norm, pgm.steps) == (1.0, EvalModeNorm(), 10)
+    pgm = replace(CODE, method="pgm").make_method()
+    assert (pgm.game, pgm.norm, pgm.steps) == (Mixed(1.0), EvalModeNorm(), 10)
     assert pgm.start.scaled(0.031).std == pytest.approx(0.001)
     assert pgm.step * 0.031 == pytest.approx(0.003)
 
@@ -277,7 +277,7 @@ def test_the_gradient_of_each_images_own_loss():
 
 
 @pytest.mark.parametrize(
-    "method", [SignSteps(start=Uniform(0.5)), L2L(start=Uniform(0.5)), SignSteps(start=Uniform(0.5), beta=1.0)]
+    "method", [SignSteps(start=Uniform(0.5)), L2L(start=Uniform(0.5)), SignSteps(start=Uniform(0.5), game=Mixed(1.0))]
 )
 def test_starts_go_with_the_radius(method):
     assert solver_of(method, SmallConvNet(width=3)).task.threat.begin == Uniform(0.5 * EPS)
@@ -294,7 +294,10 @@ def test_an_attacker_goes_where_the_classifier_is():
         lambda: SignSteps(steps=0),
         lambda: SignSteps(step=0.0),
         lambda: SignSteps(step=float("nan")),
-        lambda: SignSteps(beta=-1.0),
+        lambda: Mixed(-1.0),
+        lambda: Trades(0.0),
+        lambda: Stability(alpha=0.0),
+        lambda: Stability(noise=float("inf")),
         lambda: L2L(steps=0),
         lambda: L2L(scale=-0.5),
     ],

@@ -10,10 +10,12 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bilevel.learned import Small
-from bilevel.play import FollowerFirst, LeaderFirst
+from bilevel.play import FollowerFirst, LeaderFirst, Simultaneous
 from bilevel.rule_loss import SummedOverSteps
+from bilevel.starts import Uniform
 from tasks.vision.data import ImageBatch
-from tasks.vision.methods import L2L, METHODS, SignSteps
+from tasks.vision.games import Mixed, Trades
+from tasks.vision.methods import AIT_METHODS, L2L, METHODS, SignSteps
 from tasks.vision.networks import SmallConvNet
 from tasks.vision.norm_modes import BatchStatisticsNorm, TrainModeNorm
 
@@ -33,7 +35,7 @@ class Passes(TorchDispatchMode):
         self.counts = {i: {"input": 0, "weight": 0, "both": 0} for i in range(len(layers))}
         self.forwards = 0
         self.linear_weight = 0
-        self._hook = model.register_forward_pre_hook(self._forward)
+        self._hook = layers[0].register_forward_pre_hook(self._forward)
 
     def _forward(self, *_):
         self.forwards += 1
@@ -86,6 +88,9 @@ EXPECTED = {
     "fgsm": (2, 1, 1),
     "fgsm-rs": (2, 1, 1),
     "pgm": (11, 10, 1),
+    "stability": (2, 0, 2),
+    # Its constant, ten steps, and a full pass of the clean and of the perturbed images.
+    "trades": (13, 10, 2),
     "naive-l2l": (1, 0, 1),
     "grad-l2l": (2, 1, 1),
     "grad-only-l2l": (2, 1, 1),
@@ -103,6 +108,30 @@ def test_passes_of_every_method(name):
     assert passes_of(METHODS[name]) == EXPECTED[name]
 
 
+AIT_EXPECTED = {
+    # The partners, the step, the classifier.
+    "ait": (3, 1, 1),
+    # The attacker is trained in a pass of its own, as it is in evaluation mode.
+    "naive-l2l": (3, 1, 1),
+    # From the clean images the partners' features come out of the first step's pass.
+    "grad-l2l": (3, 2, 1),
+    "grad-only-l2l": (3, 2, 1),
+    "2-step-l2l": (4, 3, 1),
+    "2-step-grad-only-l2l": (4, 3, 1),
+    "k-step-l2l": (5, 4, 1),
+}
+
+
+@pytest.mark.parametrize("name", AIT_METHODS)
+def test_passes_of_every_method_of_adversarial_interpolation(name):
+    assert passes_of(AIT_METHODS[name]) == AIT_EXPECTED[name]
+
+
+def test_in_simultaneous_play_the_features_and_the_logits_are_of_one_pass():
+    assert passes_of(replace(AIT_METHODS["grad-l2l"], play=Simultaneous())) == (2, 2, 1)
+    assert passes_of(L2L(game=Trades(), start=Uniform(0.1), steps=2, play=Simultaneous())) == (5, 3, 2)
+
+
 @pytest.mark.parametrize("steps", [1, 3, 7])
 def test_pgm_takes_as_many_input_passes_as_steps(steps):
     assert passes_of(SignSteps(steps=steps)) == (steps + 1, steps, 1)
@@ -118,7 +147,7 @@ def test_a_loss_over_all_steps_costs_no_pass():
 
 
 def test_clean_images_cost_one_full_pass_more_and_none_in_the_attack():
-    assert passes_of(SignSteps(steps=3, beta=1.0)) == (5, 3, 2)
+    assert passes_of(SignSteps(steps=3, game=Mixed(1.0))) == (5, 3, 2)
 
 
 @pytest.mark.parametrize(

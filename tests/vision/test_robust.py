@@ -13,9 +13,9 @@ from bilevel.errors import ConfigurationError
 from bilevel.rules import SignGradient, Stay
 from bilevel.starts import Center, Gaussian, Uniform
 from tasks.vision.data import ImageBatch
+from tasks.vision.games import MixedRobustClassification, RobustClassification
 from tasks.vision.networks import SmallConvNet, WideResNet
 from tasks.vision.norm_modes import BatchStatisticsNorm, EvalModeNorm, TrainModeNorm
-from tasks.vision.robust import MixedRobustClassification, RobustClassification
 
 EPS = 0.2
 

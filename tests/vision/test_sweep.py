@@ -16,7 +16,6 @@ import pytest
 from bilevel.checkpoint import CheckpointFolder
 from tasks.commands.demo import defences
 from tasks.run import Run
-from tasks.vision.assess import label
 from tasks.vision.config import DROConfig
 from tasks.vision.sweep import Assessment, Watch, part_name, sweep
 from tasks.vision.train import train
@@ -59,7 +58,7 @@ def test_a_sweep_is_what_its_trainings_are_alone_and_is_completed_by_the_same_ca
 
 def test_the_demonstration_has_every_defence_under_a_name_of_its_own():
     configs = defences(epochs=3, seed=0)
-    names = [label(config) for config in configs]
+    names = [config.label for config in configs]
     assert len(set(names)) == len(names)
     wanted = {
         "plain",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
 
 from bilevel.errors import ConfigurationError
 from tasks.names import look_up
 from tasks.vision import tables
 from tasks.vision.config.group import SettingsGroup
+from tasks.vision.methods import L2L
+from tasks.vision.methods.learned import with_preprocess
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ class AttackerSettings(SettingsGroup):
     sample-rms (warm-l2l sees the sign too)."""
 
     attacker_start: str = "center"
-    """Where the learned attack begins: center (the clean image), uniform or gaussian (a random point around it)."""
+    """Where the learned attack begins: center (the clean image), uniform or gaussian (a random point around it,
+    projected), or uniform-unprojected (one that may lie outside [0, 1] until the first step is done)."""
 
     attacker_start_size: float = 1.0
     """The radius of its uniform start or the standard deviation of the gaussian, in multiples of eps."""
@@ -70,6 +76,47 @@ class AttackerSettings(SettingsGroup):
 
     k_scale: float = 0.5
     """With k-step-l2l: the largest change of a pixel in one step, in multiples of eps."""
+
+    @property
+    def k_step_label(self) -> str:
+        """The name of k-step-l2l in tables."""
+        # A 2-step-l2l trains through its steps, a k-step-l2l of 2 steps does not: the names must differ.
+        return "k-step-l2l-2" if self.k_steps == 2 else f"{self.k_steps}-step-l2l"
+
+    def equipped(self, method: L2L, *, own_steps: bool) -> L2L:
+        """Return ``method`` with these settings.
+
+        Args:
+            method: a method of the table.
+            own_steps: whether number and reach of its steps are settings.
+        """
+        method = replace(
+            method,
+            start=tables.STARTS[self.attacker_start](self.attacker_start_size),
+            norm=tables.NORM_MODES[self.attacker_norm],
+            play=tables.PLAYS[self.play],
+            rule_loss=tables.RULE_LOSSES[self.attacker_loss],
+            optimizer=partial(
+                torch.optim.Adam,
+                lr=self.attacker_lr,
+                betas=self.attacker_betas,
+                weight_decay=self.attacker_weight_decay,
+            ),
+        )
+        if self.attacker_gradient is not None:
+            preprocess = tables.PREPROCESSES[self.attacker_gradient]
+            method = replace(method, inputs=with_preprocess(method.inputs, preprocess))
+        if self.attacker is not None:
+            make = tables.ATTACKERS[self.attacker]
+            network = make(self.attacker_width, self.attacker_depth, self.attacker_skip)
+            method = replace(method, network=network)
+        if own_steps:
+            method = replace(method, steps=self.k_steps, scale=self.k_scale)
+        return replace(
+            method,
+            base=method.base if self.attacker_base is None else self.attacker_base,
+            scale=method.scale if self.attacker_scale is None else self.attacker_scale,
+        )
 
     def check(self) -> None:
         """Raise `ConfigurationError` for an unknown name or a number out of range."""

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
-from bilevel.errors import ConfigurationError
 from tasks.names import look_up
-from tasks.settings import check_types
 from tasks.vision.config.attacker import AttackerSettings
-from tasks.vision.config.classifier import ClassifierSettings
-from tasks.vision.config.data import DataSettings
-from tasks.vision.config.group import check_groups
 from tasks.vision.config.hand_written import HandWrittenSettings
-from tasks.vision.config.machine import MachineSettings
-from tasks.vision.config.optimization import OptimizationSettings
-from tasks.vision.methods import METHODS
+from tasks.vision.config.vision import VisionConfig
+from tasks.vision.methods import L2L, METHODS, Method, SignSteps, Stability
 
 
 @final
 @dataclass(frozen=True)
-class DROConfig(
-    MachineSettings,
-    AttackerSettings,
-    HandWrittenSettings,
-    OptimizationSettings,
-    ClassifierSettings,
-    DataSettings,
-):
+class DROConfig(AttackerSettings, HandWrittenSettings, VisionConfig):
     """Train a classifier that withstands perturbed images.
 
     Lengths of attacks are in multiples of eps, so that they go with it.
@@ -37,31 +24,42 @@ class DROConfig(
     """
 
     method: str = "grad-l2l"
-    """What the training images are perturbed by: plain (nothing), fgsm, fgsm-rs (random start), warm-fgsm (start
-    where the last attack on the image ended), pgm, or a learned attacker: naive-l2l, grad-l2l, grad-only-l2l,
-    2-step-l2l, 2-step-grad-only-l2l, k-step-l2l, warm-l2l."""
-
-    eps: float = 0.2
-    """The largest change of a pixel, in units of the pixel range [0, 1]."""
-
-    reach: float = 1.0
-    """The radius while training, in multiples of eps: a classifier that learns from somewhat larger perturbations may
-    withstand those of eps better."""
+    """What the training images are perturbed by: plain (nothing), stability (noise), fgsm, fgsm-rs (random start),
+    warm-fgsm (start where the last attack on the image ended), pgm, trades (as pgm, for agreement with the clean
+    image), or a learned attacker: naive-l2l, grad-l2l, grad-only-l2l, 2-step-l2l, 2-step-grad-only-l2l, k-step-l2l,
+    warm-l2l."""
 
     warm: float = 0.5
     """With warm-fgsm and warm-l2l, whose attacks begin where the last on the same image ended: the length of the step
     along the sign of the gradient there, in multiples of eps."""
 
-    def __post_init__(self) -> None:
-        check_types(self)
-        check_groups(self)
+    @property
+    def task(self) -> str:
+        """``dro``."""
+        return "dro"
+
+    @property
+    def label(self) -> str:
+        """The method's name, with its number of steps."""
+        numbered = {
+            "pgm": f"pgm-{self.pgm_steps}",
+            "trades": f"trades-{self.pgm_steps}",
+            "k-step-l2l": self.k_step_label,
+        }
+        return numbered.get(self.method, self.method)
+
+    def make_method(self) -> Method:
+        """Return the method."""
+        method = METHODS[self.method]
+        if isinstance(method, L2L | SignSteps) and method.warm is not None:
+            method = replace(method, warm=self.warm)
+        if isinstance(method, L2L):
+            return self.equipped(method, own_steps=self.method == "k-step-l2l")
+        if isinstance(method, SignSteps):
+            return self.by_hand(method, own_steps=self.method in {"pgm", "trades"})
+        return self.noisy(method) if isinstance(method, Stability) else method
 
     def check(self) -> None:
-        """Raise `ConfigurationError` for an unknown method or a radius out of range."""
+        """Raise `ConfigurationError` for an unknown method or a push out of range."""
         look_up(METHODS, self.method, "method")
-        self.check_positive("eps", "reach")
         self.check_not_negative("warm")
-        if self.eps > 1:
-            raise ConfigurationError(
-                f"eps is in units of the pixel range [0, 1], got {self.eps}: 8 grey levels out of 255 are 0.0314."
-            )

@@ -19,9 +19,9 @@ from bilevel.rules import SignGradient, Sum
 from bilevel.solver import Solver
 from bilevel.starts import Center, Start
 from tasks.vision.data import ImageBatch
+from tasks.vision.games import Game, Robust
 from tasks.vision.methods.base import Method
 from tasks.vision.norm_modes import EvalModeNorm, NormMode
-from tasks.vision.robust import RobustClassification
 from tasks.vision.warm_start import WarmStart
 
 ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.9, 0.999), weight_decay=2e-4)
@@ -43,11 +43,17 @@ class L2L(Method):
     The iterate is projected after every step. (The authors' 2-step code adds the two updates before it
     projects the sum onto the ball, which differs only where the first was cut off at 0 or 1.)
 
+    The formula is that of the zero-sum game of `Robust`. In another game the leader lowers its own loss and g lowers
+    the follower's.
+
     Raises:
         ConfigurationError: if ``steps`` or ``scale`` is out of range.
 
     Source: Jiang et al. 2021, section 3, Eq. 7 and Algorithm 3.
     """
+
+    game: Game = Robust()  # noqa: RUF009 (frozen)
+    """What the two play for. The attacker sees the gradient of its own loss in it, with the sign of its descent."""
 
     inputs: tuple[Input, ...] = (Iterate(), Direction(SampleRMS()))
     """What the attacker sees. Each image's gradient has a scale of its own, which falls as the classifier grows sure;
@@ -102,7 +108,7 @@ class L2L(Method):
     ) -> Solver[ImageBatch]:
         """Return the solver, with a new attacker."""
         beginning = None if self.warm is None else WarmStart(samples, self.warm)
-        task = RobustClassification(model, eps, self.start.scaled(eps), self.norm, beginning)
+        task = self.game.task(model, eps, start=self.start.scaled(eps), norm=self.norm, beginning=beginning)
         place = next(model.parameters())
         rule = self.rule(eps, channels).to(place.device, place.dtype)
         return Solver(

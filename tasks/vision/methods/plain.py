@@ -10,8 +10,8 @@ from torch import nn, optim
 from bilevel.rules.stay import Stay
 from bilevel.solver import Solver
 from tasks.vision.data import ImageBatch
+from tasks.vision.games import RobustClassification
 from tasks.vision.methods.base import Method
-from tasks.vision.robust import RobustClassification
 
 
 @final

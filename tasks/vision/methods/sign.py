@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 from torch import nn, optim
 
@@ -12,11 +12,10 @@ from bilevel.errors import ConfigurationError
 from bilevel.rules import SignGradient
 from bilevel.solver import Solver
 from bilevel.starts import Center, Start
-from bilevel.task import Task
 from tasks.vision.data import ImageBatch
+from tasks.vision.games import Game, Robust
 from tasks.vision.methods.base import Method
 from tasks.vision.norm_modes import EvalModeNorm, NormMode
-from tasks.vision.robust import MixedRobustClassification, RobustClassification
 from tasks.vision.warm_start import WarmStart
 
 
@@ -31,9 +30,15 @@ class SignSteps(Method):
     FGSM-RS (Wong et al. 2020), several are PGM or PGD (Madry et al. 2018; Jiang et al. 2021, Eq. 4). A step of the
     training takes k passes for the input's gradient and one for the weights'.
 
+    The formula is that of the zero-sum game of `Robust`. In another game the steps lower the follower's loss: in
+    `Trades` this is TRADES, in `Interpolation` adversarial interpolation training.
+
     Raises:
-        ConfigurationError: if ``steps``, ``step`` or ``beta`` is out of range.
+        ConfigurationError: if ``steps`` or ``step`` is out of range.
     """
+
+    game: Game = Robust()  # noqa: RUF009 (frozen)
+    """What the two play for."""
 
     steps: int = 10
     """k, at least 1."""
@@ -51,27 +56,12 @@ class SignSteps(Method):
     """The push of a `WarmStart`, with which each attack begins where the last on the same image ended; None: it begins
     at ``start``."""
 
-    beta: float | None = None
-    """The weight of the perturbed images where the clean ones are learned too, with weight 1; None: they are not."""
-
     def __post_init__(self) -> None:
         if self.steps < 1 or not (math.isfinite(self.step) and self.step > 0):
             raise ConfigurationError(
                 f"A sign-gradient attack takes at least 1 step of a length above 0, got {self.steps} steps of "
                 f"{self.step} times eps. To train without perturbations, use the method plain."
             )
-        if self.beta is not None and not (math.isfinite(self.beta) and self.beta > 0):
-            raise ConfigurationError(
-                f"beta, the weight of the perturbed images, must be above 0, or None for them alone; got {self.beta}."
-            )
-
-    def task(self, model: nn.Module, eps: float, samples: int) -> Task[Any, ImageBatch]:
-        """Return the game at radius ``eps``."""
-        start = self.start.scaled(eps)
-        beginning = None if self.warm is None else WarmStart(samples, self.warm)
-        if self.beta is None:
-            return RobustClassification(model, eps, start, self.norm, beginning)
-        return MixedRobustClassification(model, eps, beta=self.beta, start=start, norm=self.norm, beginning=beginning)
 
     def solver(
         self,
@@ -83,5 +73,6 @@ class SignSteps(Method):
         leader_optimizer: optim.Optimizer,
     ) -> Solver[ImageBatch]:
         """Return the solver."""
-        task = self.task(model, eps, samples)
+        beginning = None if self.warm is None else WarmStart(samples, self.warm)
+        task = self.game.task(model, eps, start=self.start.scaled(eps), norm=self.norm, beginning=beginning)
         return Solver(task, SignGradient(self.step * eps), steps=self.steps, leader_optimizer=leader_optimizer)

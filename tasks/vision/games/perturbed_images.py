@@ -56,9 +56,24 @@ class PerturbedImages(Task[nn.Module, ImageBatch], abc.ABC):
             ConfigurationError: if the first batch or its logits are not as they should be. Later batches are not looked
                 at: it would take a wait for the device each time.
         """
-        logits = self.leader(z)
+        return functional.cross_entropy(self.logits(batch, z), batch.y)
+
+    def logits(self, batch: ImageBatch, z: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
+        """Return the logits of the images ``z``; the first batch is checked.
+
+        Raises:
+            ConfigurationError: as `cross_entropy` does.
+        """
+        return self.checked(batch, self.leader(z))
+
+    def checked(self, batch: ImageBatch, logits: Tensor) -> Float[Tensor, "n classes"]:
+        """Return ``logits`` after a look at the first batch of all.
+
+        Raises:
+            ConfigurationError: as `cross_entropy` does.
+        """
         self._check_first(batch, logits)
-        return functional.cross_entropy(logits, batch.y)
+        return logits
 
     @property
     def remembers(self) -> bool:

@@ -1,20 +1,20 @@
-"""Adversarial training as a game between a classifier and the images it is shown."""
+"""Adversarial training as a zero-sum game between a classifier and the images it is shown."""
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 from typing import final
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from bilevel.errors import ConfigurationError
 from bilevel.starts import Center, Start
 from bilevel.task import MinimaxTask
 from tasks.vision.beginning import Beginning
 from tasks.vision.data import ImageBatch
+from tasks.vision.games.base import Game
+from tasks.vision.games.perturbed_images import PerturbedImages
 from tasks.vision.norm_modes import EvalModeNorm, NormMode
-from tasks.vision.perturbed_images import PerturbedImages
 
 
 @final
@@ -61,54 +61,18 @@ class RobustClassification(PerturbedImages, MinimaxTask[nn.Module, ImageBatch]):
 
 
 @final
-class MixedRobustClassification(PerturbedImages):
-    r"""The leader also classifies the clean images; the follower cares for the perturbed ones alone.
+@dataclass(frozen=True)
+class Robust(Game):
+    """The zero-sum game of `RobustClassification`: one backward pass serves both players."""
 
-    $$\ell = \frac{\mathrm{CE}(f_\theta(x), y) + \beta \, \mathrm{CE}(f_\theta(z), y)}{1 + \beta}, \qquad
-    q = -\mathrm{CE}(f_\theta(z), y)$$
-
-    A general-sum game, so that a learned attacker takes a backward pass of its own.
-
-    Args:
-        model: the classifier.
-        eps: ε, in units of the pixel range [0, 1].
-        beta: β, the weight of the perturbed images; above 0.
-        start: where an attack begins, as in `RobustClassification`.
-        norm: the batch-norm mode of the attack, as in `RobustClassification`.
-        beginning: what attacks know of earlier visits, as in `RobustClassification`.
-
-    Raises:
-        ConfigurationError: if ``eps`` or ``beta`` is out of range.
-
-    Source: the public code of Jiang et al. 2021, whose PGM baseline has β = 1; the paper has no clean term.
-    """
-
-    def __init__(
+    def task(
         self,
         model: nn.Module,
         eps: float,
         *,
-        beta: float = 1.0,
         start: Start = Center(),  # noqa: B008 (frozen)
         norm: NormMode = EvalModeNorm(),  # noqa: B008 (frozen)
         beginning: Beginning | None = None,
-    ) -> None:
-        if not (math.isfinite(beta) and beta > 0):
-            raise ConfigurationError(
-                f"beta, the weight of the perturbed images, must be finite and above 0, got {beta}."
-            )
-        super().__init__(model, eps, start, norm, beginning)
-        self.beta = beta
-
-    def leader_loss(self, batch: ImageBatch, z: Float[Tensor, "n c h w"]) -> Float[Tensor, ""]:
-        """Return the weighted mean of the clean and the perturbed images' cross-entropies."""
-        return self.losses(batch, z)[0]
-
-    def follower_loss(self, batch: ImageBatch, z: Float[Tensor, "n c h w"]) -> Float[Tensor, ""]:
-        """Return minus the perturbed images' cross-entropy."""
-        return -self.cross_entropy(batch, z)
-
-    def losses(self, batch: ImageBatch, z: Float[Tensor, "n c h w"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Return both losses from one pass of the clean and one of the perturbed images."""
-        clean, perturbed = self.cross_entropy(batch, batch.x), self.cross_entropy(batch, z)
-        return (clean + self.beta * perturbed) / (1 + self.beta), -perturbed
+    ) -> RobustClassification:
+        """Return the task."""
+        return RobustClassification(model, eps, start, norm, beginning)
