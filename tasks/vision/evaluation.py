@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from bilevel.errors import ConfigurationError
 from tasks.vision.attacks import PGM, Attack, Worst
 from tasks.vision.data import Images
-from tasks.vision.examination import Examination, Progress
+from tasks.vision.examination import Examination, Perturb, Progress
+from tasks.vision.journal import Journal
 
 
 @final
@@ -51,6 +52,7 @@ def evaluate(
     *,
     batch_size: int = 500,
     progress: Progress | None = None,
+    journal: Journal | None = None,
 ) -> list[Result]:
     """Return the accuracy of ``model`` under each of ``attacks``.
 
@@ -58,7 +60,8 @@ def evaluate(
     classified correctly are attacked. The model is evaluated, and attacked, in evaluation mode and left as it was.
 
     Nothing is done twice: PGM-20 is a glance at the run of PGM-100 where all else is equal, and the worst of several
-    attacks is counted from their own runs, each on all images (so that it is never above any of them).
+    attacks is counted from their own runs, each on all images (so that it is never above any of them). An attack of
+    several stages (AutoAttack, APGD-T, many random draws) goes through them one by one, each on what still stands.
 
     Args:
         model: a classifier whose output is (n, classes).
@@ -66,6 +69,8 @@ def evaluate(
         attacks: the attacks.
         batch_size: how many images go through the model at a time. It is halved, with a warning, when memory runs out.
         progress: called as ``progress(done, total, attack)`` after each batch, the clean pass being the attack "clean".
+        journal: keeps what each attack gave on each batch. With the journal of a call that was stopped, what is in it
+            is not done again, and the results are those of an unbroken call, to the bit.
 
     Returns:
         One result an attack, in their order.
@@ -83,7 +88,7 @@ def evaluate(
         raise ConfigurationError(
             f"attacks must be a list of tasks.vision.attacks, such as [pgm(0.2)]; got {wrong[0]!r}."
         )
-    examination = Examination(model, images, batch_size=batch_size, progress=progress)
+    examination = Examination(model, images, batch_size=batch_size, progress=progress, journal=journal)
     stands = [pair for family in _families(attacks) for pair in _run(examination, family)]
     results = []
     for attack in attacks:
@@ -124,17 +129,40 @@ def _related(one: Attack, other: Attack) -> bool:
 def _run(examination: Examination, family: list[Attack]) -> list[tuple[Attack, Bool[Tensor, " m"]]]:
     """Return what stands against each of ``family``, from one run of the longest."""
     first, *others = family
-    settings = first.describe()
-    eps = settings.get("eps") if settings.get("norm") == "linf" else None
-    bound = eps if isinstance(eps, int | float) else None
     if not isinstance(first, PGM) or not others:
-        return [(first, examination.stands(first.name, lambda model, batch: [first(model, batch)], eps=bound)[0])]
+        return [(first, _by_stages(examination, first))]
     members = sorted((one for one in family if isinstance(one, PGM)), key=lambda one: one.steps)
     steps = [one.steps for one in members]
     rows = examination.stands(
-        members[-1].name, lambda model, batch: first.path(model, batch, steps), versions=len(steps), eps=bound
+        members[-1].name,
+        lambda model, batch: first.path(model, batch, steps),
+        versions=len(steps),
+        eps=_bound(first),
+        identity=f"{members[-1].identity} after {steps}",
     )
     return list(zip(members, rows, strict=True))
+
+
+def _by_stages(examination: Examination, attack: Attack) -> Bool[Tensor, " m"]:
+    """Return what stands against all stages of ``attack``, each of which meets what the ones before have left."""
+    stands = torch.ones(int(examination.correct.sum()), dtype=torch.bool, device=examination.device)
+    for stage in attack.stages:
+        rows = examination.stands(stage.name, _once(stage), eps=_bound(stage), among=stands, identity=stage.identity)
+        stands = stands.masked_scatter(stands, rows[0])
+        if not stands.any():
+            break
+    return stands
+
+
+def _once(attack: Attack) -> Perturb:
+    return lambda model, batch: [attack(model, batch)]
+
+
+def _bound(attack: Attack) -> float | None:
+    """Return the largest change of a pixel that the attack may make, where it has one."""
+    settings = attack.describe()
+    eps = settings.get("eps") if settings.get("norm") == "linf" else None
+    return eps if isinstance(eps, int | float) else None
 
 
 def _result(examination: Examination, attack: Attack, stands: Bool[Tensor, "1 m"]) -> Result:

@@ -14,6 +14,7 @@ from tasks.vision.attacks import undisturbed
 from tasks.vision.attacks.predict import logits_of
 from tasks.vision.data import ImageBatch, Images
 from tasks.vision.halving import HalvingBatches
+from tasks.vision.journal import Journal
 
 Perturb: TypeAlias = Callable[[nn.Module, ImageBatch], Sequence[Tensor]]
 """Makes one or more perturbed versions of a batch's images."""
@@ -37,6 +38,7 @@ class Examination:
         images: the images and labels.
         batch_size: how many images go through the classifier at a time; halved, with a warning, when memory runs out.
         progress: hears of every batch.
+        journal: keeps what each batch gave, and is asked first.
 
     Attributes:
         correct: whether each image is classified correctly, unperturbed.
@@ -47,7 +49,15 @@ class Examination:
         NonFiniteError: if it is not finite.
     """
 
-    def __init__(self, model: nn.Module, images: Images, *, batch_size: int, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        images: Images,
+        *,
+        batch_size: int,
+        progress: Progress | None = None,
+        journal: Journal | None = None,
+    ) -> None:
         if len(images) == 0:
             raise ConfigurationError(f"There are no images to evaluate on: {images.name!r} is empty.")
         self.model = model
@@ -56,6 +66,8 @@ class Examination:
         self.images = images.to(self.device)
         self._batches = HalvingBatches(batch_size)
         self._progress = progress
+        self._journal = journal
+        self._subject = "" if journal is None else journal.subject(model, self.images)
         everything = torch.arange(len(images), device=self.device)
         self.correct: Bool[Tensor, " n"] = self._stands(everything, "clean", self._unperturbed)[0]
 
@@ -65,8 +77,15 @@ class Examination:
         return int(self.correct.sum()) / len(self.correct)
 
     def stands(
-        self, attack: str, perturb: Perturb, *, versions: int = 1, eps: float | None = None
-    ) -> Bool[Tensor, "versions m"]:
+        self,
+        attack: str,
+        perturb: Perturb,
+        *,
+        versions: int = 1,
+        eps: float | None = None,
+        among: Bool[Tensor, " m"] | None = None,
+        identity: str | None = None,
+    ) -> Bool[Tensor, "versions k"]:
         """Return which of the m images that are correct unperturbed stay so, for each version of a perturbation.
 
         Args:
@@ -74,6 +93,8 @@ class Examination:
             perturb: makes the perturbed images, of the shape of the clean ones, in [0, 1].
             versions: how many versions of each image it makes.
             eps: the largest allowed change of a pixel, checked if given.
+            among: which k of the m images are perturbed; all if not given.
+            identity: what the journal knows the attack by; without it nothing is kept.
 
         Raises:
             TaskError: if ``perturb`` breaks its bounds.
@@ -87,17 +108,30 @@ class Examination:
             return perturbed
 
         indices = self.correct.nonzero().squeeze(1)
+        indices = indices if among is None else indices[among]
         if not len(indices):
             return torch.zeros(versions, 0, dtype=torch.bool, device=self.device)
-        return self._stands(indices, attack, checked)
+        return self._stands(indices, attack, checked, identity)
 
     def robust(self, stands: Bool[Tensor, "versions m"]) -> list[float]:
         """Return, for each row of what `stands` returned, the part of *all* images that stands."""
         accuracies: list[float] = [count / len(self.images) for count in stands.sum(1).tolist()]
         return accuracies
 
-    def _stands(self, indices: Int[Tensor, " m"], attack: str, perturb: Perturb) -> Bool[Tensor, "versions m"]:
+    def _stands(
+        self, indices: Int[Tensor, " m"], attack: str, perturb: Perturb, identity: str | None = None
+    ) -> Bool[Tensor, "versions m"]:
         """Return which of the images at ``indices`` are classified correctly in each version."""
+
+        def known(piece: Int[Tensor, " k"]) -> Bool[Tensor, "versions k"]:
+            if self._journal is None or identity is None:
+                return examine(piece)
+            key = self._journal.key(self._subject, identity, piece)
+            kept = self._journal.find(key, self.device)
+            if kept is None:
+                kept = examine(piece)
+                self._journal.keep(key, kept)
+            return kept
 
         def examine(piece: Int[Tensor, " k"]) -> Bool[Tensor, "versions k"]:
             batch = self.images.batch(piece)
@@ -105,7 +139,7 @@ class Examination:
 
         done, rows = 0, []
         with undisturbed(self.model, device=self.device, seed=0):
-            for piece, row in self._batches.map(examine, indices):
+            for piece, row in self._batches.map(known, indices):
                 rows.append(row)
                 done += len(piece)
                 if self._progress is not None:

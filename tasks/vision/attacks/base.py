@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import math
+from collections.abc import Sequence
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -37,6 +38,19 @@ class Attack(abc.ABC):
             model: a classifier of images, whose output is (n, classes).
             batch: the clean images in [0, 1] and their labels.
         """
+
+    @property
+    def stages(self) -> Sequence[Attack]:
+        """The attacks that this one is made of, each meeting what stands against those before it; else itself.
+
+        A long attack is evaluated stage by stage, so that what was done is kept when it is stopped.
+        """
+        return (self,)
+
+    @property
+    def identity(self) -> str:
+        """A text that two attacks share only if they do the same; by it, work that was kept is found again."""
+        return repr(self)
 
 
 def check_eps(attack: str, eps: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import final
 
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from bilevel.errors import ConfigurationError
 from bilevel.rules.protocol import Rule
 from bilevel.starts import Center, Start
 from tasks.vision.attacks.base import Attack, check_count, check_eps
+from tasks.vision.attacks.digest import digest
 from tasks.vision.attacks.frozen import FrozenClassifier, Loss
 from tasks.vision.attacks.undisturbed import undisturbed
 from tasks.vision.attacks.walk import walk
@@ -61,6 +62,13 @@ class Learned(Attack):
     def name(self) -> str:
         """The label."""
         return self.label
+
+    @property
+    def identity(self) -> str:
+        """The settings, and a digest of the rule's weights."""
+        weights = digest(self.rule) if isinstance(self.rule, nn.Module) else ""
+        settings = {field.name: repr(getattr(self, field.name)) for field in fields(self) if field.name != "loss"}
+        return f"{settings} {getattr(self.loss, '__qualname__', self.loss)!r} {weights}"
 
     def describe(self) -> dict[str, str | float | int]:
         """Return eps, norm, steps and start."""

@@ -16,7 +16,15 @@ def logits_of(model: nn.Module, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n
         TaskError: if the output is not (n, classes).
     """
     with torch.no_grad():
-        logits = model(x)
+        return check_logits(model, x, model(x))
+
+
+def check_logits(model: nn.Module, x: Float[Tensor, "n c h w"], logits: object) -> Float[Tensor, "n k"]:
+    """Return ``logits``, the output of ``model`` for ``x``.
+
+    Raises:
+        TaskError: if they are not (n, classes).
+    """
     if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[0] != x.shape[0]:
         got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
         raise TaskError(

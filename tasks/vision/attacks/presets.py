@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-
-from bilevel.errors import ConfigurationError
-from bilevel.starts import Center, Uniform
-from tasks.vision.attacks.base import Attack, check_eps
+from bilevel.starts import Center, Gaussian, Start, Uniform
+from tasks.names import look_up
+from tasks.vision.attacks.base import check_eps
 from tasks.vision.attacks.losses import Margin
 from tasks.vision.attacks.projected_gradient import PGM
-from tasks.vision.attacks.random_search import Random
-from tasks.vision.attacks.worst import Worst
+
+STARTS: dict[str, Start] = {
+    "tiny": Uniform(1e-4 / 0.031),
+    "zero": Center(),
+    "ball": Uniform(1.0),
+    "code": Uniform(1.0, feasible=False),
+    "gaussian": Gaussian(0.001 / 0.031),
+}
+"""Where PGM may begin, in multiples of ε, as papers and code have it at ε = 0.031.
+
+tiny: in a ball of 1e-4 (Jiang et al. 2021, section 4); zero: at the clean image (Eq. 4); ball: anywhere in the ball
+(the preprint); code: there too, but not clamped to [0, 1] before the first gradient (the evaluation code); gaussian:
+0.001 times normal numbers away (the training code, TRADES).
+"""
 
 
 def fgsm(eps: float) -> PGM:
@@ -19,7 +28,7 @@ def fgsm(eps: float) -> PGM:
     return PGM(eps, steps=1, step_size=eps, start=Center())
 
 
-def pgm(eps: float, steps: int = 20, *, seed: int = 0) -> PGM:
+def pgm(eps: float, steps: int = 20, *, start: str = "tiny", seed: int = 0) -> PGM:
     """Return PGM as Jiang et al. 2021, section 4, evaluate with.
 
     There ε = 0.031, η = 0.003, and the start is uniform in a ball of radius 1e-4; here both go with ``eps``, so that
@@ -28,10 +37,16 @@ def pgm(eps: float, steps: int = 20, *, seed: int = 0) -> PGM:
     Args:
         eps: the radius, for pixels in [0, 1].
         steps: 20 or 100 in the paper.
+        start: one of `STARTS`; another than "tiny" is added to the attack's name.
         seed: of the start.
+
+    Raises:
+        ConfigurationError: for an unknown start, or a number out of range.
     """
     check_eps("pgm", eps)
-    return PGM(eps, steps=steps, step_size=0.003 / 0.031 * eps, start=Uniform(1e-4 / 0.031 * eps), seed=seed)
+    begin = look_up(STARTS, start, "start of PGM").scaled(eps)
+    variant = "" if start == "tiny" else start
+    return PGM(eps, steps=steps, step_size=0.003 / 0.031 * eps, start=begin, seed=seed, variant=variant)
 
 
 def cw(eps: float, steps: int = 20, *, seed: int = 0) -> PGM:
@@ -47,36 +62,3 @@ def cw(eps: float, steps: int = 20, *, seed: int = 0) -> PGM:
     """
     check_eps("cw", eps)
     return PGM(eps, steps=steps, step_size=eps / 4, start=Uniform(eps), loss=Margin(), seed=seed)
-
-
-def named(name: str, eps: float) -> Attack:
-    """Return the attack that ``name`` asks for, as a command line does.
-
-    Args:
-        name: "FGSM", "PGM-20", "CW-100", "Random-1000" with any number, or several joined by "+" for the worst of
-            them; capitals do not matter.
-        eps: the radius, for pixels in [0, 1].
-
-    Raises:
-        ConfigurationError: for a name that is none of these.
-
-    Example:
-        >>> named("pgm-100+cw-100", 0.2).name
-        'PGM-100 + CW-100'
-    """
-    parts = [_one(part.strip(), eps) for part in name.split("+")]
-    return parts[0] if len(parts) == 1 else Worst(*parts)
-
-
-def _one(name: str, eps: float) -> Attack:
-    if name.lower() == "fgsm":
-        return fgsm(eps)
-    match = re.fullmatch(r"(pgm|cw|random)-(\d+)", name.lower())
-    if match is None:
-        raise ConfigurationError(
-            f"There is no attack {name!r}. Known are FGSM, PGM-<steps>, CW-<steps> and Random-<draws>, such as PGM-20; "
-            "several joined by +, such as PGM-100+CW-100, stand for the worst of them."
-        )
-    count = int(match[2])
-    makers: dict[str, Callable[[float, int], Attack]] = {"pgm": pgm, "cw": cw, "random": Random}
-    return makers[match[1]](eps, count)

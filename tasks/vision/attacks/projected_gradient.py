@@ -36,6 +36,7 @@ class PGM(Attack):
         start: where it begins; projected like every iterate, unless it says otherwise (``feasible=False``).
         loss: ℓ. With `Margin` the attack is called "CW".
         seed: for a random start.
+        variant: what is added to the name, to tell attacks apart that differ in their start or step.
 
     Raises:
         ConfigurationError: for a radius, a step or a number of steps out of range.
@@ -49,6 +50,7 @@ class PGM(Attack):
     start: Start = Center()  # noqa: RUF009 (frozen)
     loss: AttackLoss = CrossEntropy()  # noqa: RUF009 (frozen)
     seed: int = 0
+    variant: str = ""
 
     def __post_init__(self) -> None:
         check_eps("PGM", self.eps)
@@ -57,11 +59,14 @@ class PGM(Attack):
 
     @property
     def name(self) -> str:
-        """Such as "PGM-20"; "CW-20" with the margin loss; "FGSM" for one full step from the clean image."""
+        """Such as "PGM-20"; "CW-20" with the margin loss; "FGSM" for one full step from the clean image.
+
+        A variant follows behind a colon: "PGM-20:zero".
+        """
         one_full_step = self.steps == 1 and self.step_size == self.eps and self.start == Center()
-        if one_full_step and self.loss == CrossEntropy():
+        if one_full_step and self.loss == CrossEntropy() and not self.variant:
             return "FGSM"
-        return f"{self.loss.label}-{self.steps}"
+        return f"{self.loss.label}-{self.steps}" + (f":{self.variant}" if self.variant else "")
 
     def describe(self) -> dict[str, str | float | int]:
         """Return eps, norm, steps, step_size and start."""

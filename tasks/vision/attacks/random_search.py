@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -12,9 +13,13 @@ from torch import Tensor, nn
 from bilevel.projections import box
 from bilevel.starts import Uniform
 from tasks.vision.attacks.base import Attack, check_count, check_eps
+from tasks.vision.attacks.in_turn import in_turn
 from tasks.vision.attacks.predict import predict
 from tasks.vision.attacks.undisturbed import undisturbed
 from tasks.vision.data import ImageBatch
+
+ROUND = 1000
+"""How many draws are made at a time; between rounds, what was found is kept, and samples that stand close ranks."""
 
 
 @final
@@ -53,8 +58,19 @@ class Random(Attack):
         """Return eps, norm, the draws as steps, and the start."""
         return {"eps": self.eps, "norm": "linf", "steps": self.draws, "start": repr(Uniform(self.eps))}
 
+    @property
+    def stages(self) -> Sequence[Attack]:
+        """The rounds; the first is what fewer draws would be."""
+        if self.draws <= ROUND:
+            return (self,)
+        # Far apart, so that the rounds of neighbouring seeds are different ones.
+        starts = range(0, self.draws, ROUND)
+        return [Random(self.eps, min(ROUND, self.draws - done), self.seed + 7919 * done) for done in starts]
+
     def __call__(self, model: nn.Module, batch: ImageBatch) -> Float[Tensor, "n c h w"]:
         """Return each sample's first draw that is misclassified; one of its draws if none is."""
+        if self.draws > ROUND:
+            return in_turn(self.stages, model, batch)
         with undisturbed(model, device=batch.x.device, seed=self.seed), torch.no_grad():
             return self._search(model, batch)
 

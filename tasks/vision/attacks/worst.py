@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import final
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from bilevel.errors import ConfigurationError
 from tasks.vision.attacks.base import Attack
-from tasks.vision.attacks.predict import predict
-from tasks.vision.attacks.undisturbed import undisturbed
+from tasks.vision.attacks.in_turn import in_turn
 from tasks.vision.data import ImageBatch
 
 
@@ -50,19 +48,20 @@ class Worst(Attack):
         """Such as "PGM-100 + CW-100"."""
         return " + ".join(one.name for one in self.attacks)
 
+    @property
+    def stages(self) -> Sequence[Attack]:
+        """The attacks."""
+        return self.attacks
+
+    @property
+    def identity(self) -> str:
+        """Those of the attacks."""
+        return " + ".join(one.identity for one in self.attacks)
+
     def describe(self) -> dict[str, str | float | int]:
         """Return what the attacks have in common: eps and norm."""
         return {key: value for key, value in self._ball.items() if value is not None}
 
     def __call__(self, model: nn.Module, batch: ImageBatch) -> Float[Tensor, "n c h w"]:
         """Return for each sample the first attack's image that fools the model; the last attack's if none does."""
-        found = batch.x.clone()
-        standing = torch.arange(len(batch.y), device=batch.x.device)
-        for attack in self.attacks:
-            if not len(standing):
-                break
-            rest = ImageBatch(batch.x[standing], batch.y[standing])
-            found[standing] = attack(model, rest)
-            with undisturbed(model, device=batch.x.device, seed=0):
-                standing = standing[predict(model, found[standing]) == rest.y]
-        return found
+        return in_turn(self.attacks, model, batch)
