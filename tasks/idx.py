@@ -7,34 +7,16 @@ import io
 import math
 import struct
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from bilevel.errors import BilevelError
+from tasks.data_error import DataError
 
 _UNSIGNED_BYTE = 0x08
 _GZIP = b"\x1f\x8b"
-
-
-class DataError(BilevelError):
-    """A data file is missing, damaged, or another one than its name says."""
-
-
-def find_file(folder: Path, names: Sequence[str]) -> Path:
-    """Return the first of ``names`` that is a file in ``folder``, as it is or with ``.gz`` behind it.
-
-    Raises:
-        DataError: if there is none.
-    """
-    for name in names:
-        for path in (folder / name, folder / f"{name}.gz"):
-            if path.is_file():
-                return path
-    raise DataError(f"{folder} holds no {names[0]} (nor {names[0]}.gz).")
 
 
 def read_idx(path: Path, *, dimensions: int) -> UInt8[Tensor, "..."]:

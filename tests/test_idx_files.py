@@ -8,7 +8,8 @@ import struct
 import pytest
 import torch
 
-from tasks.idx import DataError, find_file, read_idx
+from tasks.data_error import DataError
+from tasks.idx import read_idx
 
 
 def idx(array, kind=0x08):
@@ -73,13 +74,3 @@ def test_a_file_that_is_not_there_or_a_folder_is_named(tmp_path):
     for path in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(DataError, match=str(path)):
             read_idx(path, dimensions=1)
-
-
-def test_files_are_found_by_any_of_their_names(tmp_path):
-    names = ["images-idx3-ubyte", "images.idx3-ubyte"]
-    with pytest.raises(DataError, match="images-idx3-ubyte"):
-        find_file(tmp_path, names)
-    packed = written(tmp_path, b"", "images.idx3-ubyte.gz")
-    assert find_file(tmp_path, names) == packed
-    plain = written(tmp_path, b"", "images-idx3-ubyte")
-    assert find_file(tmp_path, names) == plain

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple, final
 
 import torch
@@ -11,8 +12,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from bilevel.errors import ConfigurationError
-from tasks.cleaning.mnist import mnist_folder, read_mnist
 from tasks.vision.data import Images, digits
+from tasks.vision.data.mnist import Mnist
 
 
 class Labelled(NamedTuple):
@@ -142,7 +143,7 @@ def _flat(images: Images) -> Labelled:
 
 
 def _mnist(folder: str | None, seed: int) -> tuple[Images, Images]:
-    learn, test = read_mnist(mnist_folder(folder))
+    learn, test = Mnist().read(None if folder is None else Path(folder))
     return learn.subset(torch.randperm(len(learn), generator=torch.Generator().manual_seed(2 * seed))), test
 
 

@@ -23,8 +23,9 @@ class WarmStart(Beginning):
     \delta_i, \, s_i \leftarrow z_K - x_i, \ \mathrm{sign} \nabla_z \mathrm{CE}(f_\theta(z_K), y_i)$$
 
     The gradient comes out of the classifier's own backward pass, so that one step of the attack costs nothing but
-    being a visit of the image old. At the first visit δ_i is drawn uniformly from the ball and s_i is 0. Images must
-    be the same at each visit: random crops and flips would move them under their perturbations.
+    being a visit of the image old. At the first visit δ_i is drawn uniformly from the ball and s_i is 0. Both follow
+    an image that is shifted or flipped: they are kept for the image as it lies in the set. What a shift puts out of
+    sight stays as it was, and what it brings in from outside the image begins at 0.
 
     Args:
         samples: how many images the training set has.
@@ -33,7 +34,8 @@ class WarmStart(Beginning):
     Raises:
         ConfigurationError: if an argument is out of range.
 
-    Source: the reuse of perturbations goes back to Shafahi et al. 2019 and Zheng et al. 2020 (ATTA).
+    Source: the reuse of perturbations goes back to Shafahi et al. 2019 and Zheng et al. 2020 (ATTA), who move them
+    along with the images too.
     """
 
     remembers = True
@@ -54,15 +56,22 @@ class WarmStart(Beginning):
             shape = (self.samples, *batch.x.shape[1:])
             uniform = torch.empty(shape, dtype=batch.x.dtype, device=batch.x.device).uniform_(-eps, eps)
             self.kept = uniform, torch.zeros_like(uniform)
-        perturbation, sign = self.kept
-        return threat.project(batch.x, batch.x + perturbation[index] + (self.push * eps) * sign[index])
+        perturbation, sign = (kept[index] for kept in self.kept)
+        if batch.movement is not None:
+            perturbation, sign = batch.movement(perturbation), batch.movement(sign)
+        return threat.project(batch.x, batch.x + perturbation + (self.push * eps) * sign)
 
     def remember(self, batch: ImageBatch, answer: Float[Tensor, "n c h w"], gradient: Float[Tensor, "n c h w"]) -> None:
         """Keep the perturbations that an attack ended with."""
         if self.kept is not None:
             index = self._index(batch)
-            self.kept[0][index] = answer - batch.x
-            self.kept[1][index] = gradient.sign()
+            back = None if batch.movement is None else batch.movement.inverse()
+            for kept, new in zip(self.kept, (answer - batch.x, gradient.sign()), strict=True):
+                if back is None:
+                    kept[index] = new
+                else:
+                    returned, visible = back.with_visible(new)
+                    kept[index] = torch.where(visible, returned, kept[index])
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is kept."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import struct
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,11 +12,7 @@ from hypothesis import strategies as st
 from bilevel.errors import ConfigurationError
 from tasks.cleaning.data import SOURCES, Sizes, corrupt, load_data
 from tasks.cleaning.metrics import accuracy, detection
-from tasks.cleaning.mnist import FOLDER_VARIABLE, mnist_folder, read_mnist
-from tasks.idx import DataError
-
-DATA = Path(os.environ.get("BILEVEL_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
-needs_mnist = pytest.mark.skipif(not (DATA / "mnist").is_dir(), reason=f"no MNIST in {DATA} (see BILEVEL_TEST_DATA)")
+from tasks.vision.data.mnist import Mnist
 
 
 @given(n=st.integers(1, 60), classes=st.integers(2, 12), share=st.floats(0, 1), seed=st.integers(0, 2**40))
@@ -101,30 +95,13 @@ def test_accuracy_is_the_share_of_right_answers():
     assert accuracy(Classifier(3, 3), z, samples) == 0.8
 
 
-# MNIST.
-
-
-def write(path, array):
-    path.write_bytes(
-        struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + bytes(array.flatten().tolist())
-    )
-
-
-@pytest.fixture
-def small_mnist(tmp_path):
-    """Return a folder with files like MNIST's, of small images."""
+def test_mnist_is_divided_into_parts_that_share_nothing(tmp_path):
     draw = torch.Generator().manual_seed(0)
     for part, count in (("train", 30), ("t10k", 10)):
         write(tmp_path / f"{part}-images-idx3-ubyte", torch.randint(0, 256, (count, 2, 2), generator=draw))
         write(tmp_path / f"{part}-labels-idx1-ubyte", torch.randint(0, 10, (count,), generator=draw))
-    return tmp_path
-
-
-def test_mnist_is_read_from_its_four_files(small_mnist):
-    learn, test = read_mnist(small_mnist)
-    assert learn.pixels.shape == (30, 1, 2, 2)
-    assert test.pixels.shape == (10, 1, 2, 2)
-    data = load_data(SOURCES["mnist"], Sizes(10, 8, 12), noise=0.5, seed=0, folder=str(small_mnist))
+    learn, test = Mnist().read(tmp_path)
+    data = load_data(SOURCES["mnist"], Sizes(10, 8, 12), noise=0.5, seed=0, folder=str(tmp_path))
     assert (data.name, data.classes) == ("mnist", 10)
     parts = [data.train._replace(y=data.truth), data.validation, data.held_out]
     expected = [(*(p.flatten() / 255).tolist(), int(y)) for p, y in zip(learn.pixels, learn.labels, strict=True)]
@@ -132,42 +109,7 @@ def test_mnist_is_read_from_its_four_files(small_mnist):
     assert torch.equal(data.test.y, test.labels)
 
 
-def test_a_file_that_is_missing_or_does_not_belong_is_named(small_mnist):
-    labels = small_mnist / "train-labels-idx1-ubyte"
-    write(labels, torch.full((30,), 11))
-    with pytest.raises(DataError, match="train-labels-idx1-ubyte holds the label 11"):
-        read_mnist(small_mnist)
-    write(labels, torch.zeros(29, dtype=torch.uint8))
-    with pytest.raises(DataError, match=r"30 images, .*train-labels-idx1-ubyte 29 labels"):
-        read_mnist(small_mnist)
-    write(small_mnist / "t10k-images-idx3-ubyte", torch.zeros(10, 3, 2, dtype=torch.uint8))
-    write(labels, torch.zeros(30, dtype=torch.uint8))
-    with pytest.raises(DataError, match="training images are 2x2 and test images 3x2"):
-        read_mnist(small_mnist)
-    labels.unlink()
-    with pytest.raises(DataError, match="holds no train-labels-idx1-ubyte"):
-        read_mnist(small_mnist)
-
-
-def test_the_folder_is_the_one_given_or_that_of_the_environment(small_mnist, tmp_path, monkeypatch):
-    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
-    assert mnist_folder(str(small_mnist)) == small_mnist
-    with pytest.raises(ConfigurationError, match=r"Nobody said where MNIST is.*--data-dir.*--data digits"):
-        mnist_folder(None)
-    with pytest.raises(ConfigurationError, match="There is no folder nowhere"):
-        mnist_folder("nowhere")
-    monkeypatch.setenv(FOLDER_VARIABLE, str(small_mnist))
-    assert mnist_folder(None) == small_mnist
-    (tmp_path / "mnist").mkdir()
-    assert mnist_folder(None) == tmp_path / "mnist"
-
-
-@needs_mnist
-def test_the_real_mnist_is_read():
-    learn, test = read_mnist(DATA / "mnist")
-    assert learn.pixels.shape == (60_000, 1, 28, 28)
-    assert test.pixels.shape == (10_000, 1, 28, 28)
-    assert torch.bincount(learn.labels).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    assert torch.bincount(test.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    assert learn.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
-    assert learn.pixels.double().mean().item() / 255 == pytest.approx(0.1307, abs=5e-5)
+def write(path, array):
+    path.write_bytes(
+        struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + bytes(array.flatten().tolist())
+    )

@@ -317,9 +317,8 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_numbers(tmp_path, capsys):
 
 
 def test_the_command_says_where_mnist_is_missing_before_anything_is_made(tmp_path, capsys, monkeypatch):
-    monkeypatch.delenv("BILEVEL_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
-    assert main(["train", "cleaning", "--preset", "mnist"]) == 2
+    assert main(["train", "cleaning", "--preset", "mnist", "--data-dir", "nowhere"]) == 2
     assert "--data-dir" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 

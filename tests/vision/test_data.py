@@ -87,9 +87,9 @@ def test_batches_refuse_a_size_out_of_range(size):
 
 
 def test_an_unknown_data_set_is_answered_with_the_known_ones():
-    with pytest.raises(ConfigurationError, match=r"data set 'digit'.*digits"):
+    with pytest.raises(ConfigurationError, match=r"data set 'digit'.*digits, mnist, cifar10, cifar100, svhn, folder"):
         load("digit", 0)
-    assert set(DATASETS) == {"digits"}
+    assert set(DATASETS) == {"digits", "mnist", "cifar10", "cifar100", "svhn", "folder"}
 
 
 def good(n=4):

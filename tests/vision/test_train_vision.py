@@ -188,7 +188,7 @@ def test_a_dictionary_with_an_unknown_setting():
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("data", "mnist", "Known are: digits"),
+        ("data", "minst", "Did you mean mnist.*digits, mnist, cifar10, cifar100, svhn, folder"),
         ("method", "pgd", "Did you mean pgm.*2-step-grad-only-l2l"),
         ("model", "resnet", "small, wide-resnet"),
         ("schedule", "linear", "cosine, steps, constant"),
