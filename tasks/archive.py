@@ -54,6 +54,9 @@ def _extract(archive: Path, missing: set[str], folder: Path) -> None:
                 with content, (folder / name).open("xb") as file:
                     shutil.copyfileobj(content, file, 1 << 20)
                 missing.remove(name)
+        # Only at its end does a packed file say whether all of it was right.
+        while tar.fileobj is not None and tar.fileobj.read(1 << 20):
+            pass
     if missing:
         raise DataError(f"{archive} holds no {', '.join(sorted(missing))}: is it another archive by that name?")
 

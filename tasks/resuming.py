@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 if TYPE_CHECKING:
     from requests import Response
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16  # bytes; of a broken transfer the last, incomplete chunk is lost
 _TIMEOUT = (15.0, 60.0)  # seconds until there is a connection, and between two parts of the content
 _PATIENCE = 3  # broken transfers in a row that brought nothing new
 

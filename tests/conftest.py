@@ -20,3 +20,14 @@ def _one_thread_and_a_seed():
     """Give each test the same random numbers whatever ran before it, and leave the other cores alone."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """Return a web server on this machine, whose ``files`` a test fills."""
+    from file_server import FileServer
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    serving = FileServer()
+    yield serving
+    serving.stop()
