@@ -18,9 +18,9 @@ CONFIG, RESULTS, CURVES = "config.yaml", "results.json", "curves.json"
 # What overwriting a run removes. Anything else in the folder is not the run's, so it stays.
 _CONTENTS = (
     CONFIG, RESULTS, CURVES, f"{RESULTS}.damaged", f"{CURVES}.damaged", "metrics.csv", "checkpoints", "figures",
-    "parts", "tensorboard", "report.html", "report.md", "report_files",
+    "parts", "tensorboard", "evaluation.jsonl", "report.html", "report.md", "report_files",
 )  # fmt: skip
-_RESULT_IDENTITY = ("task", "method", "model", "data", "attack", "seed", "split", "norm", "eps")
+_RESULT_IDENTITY = ("task", "method", "model", "data", "attack", "seed", "split", "norm", "eps", "finding")
 _CURVE_IDENTITY = ("task", "method", "data", "attack", "seed", "split", "curve", "x")
 
 
@@ -123,7 +123,8 @@ class Run:
     def append_results(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Add flat records to ``results.json``; one replaces an older one of the same identity.
 
-        The identity is (task, method, data, attack, seed, split, norm, eps); a field that a record lacks is ``None``.
+        The identity is (task, method, model, data, attack, seed, split, norm, eps, finding); a field that a record
+        lacks is ``None``.
 
         Raises:
             ConfigurationError: if a record is not flat, or a number in it is not finite.

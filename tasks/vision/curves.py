@@ -15,6 +15,7 @@ from tasks.vision.attacks.walk import check_iterations
 from tasks.vision.data import Images
 from tasks.vision.evaluation import evaluate
 from tasks.vision.examination import Examination, Progress
+from tasks.vision.journal import Journal
 
 
 @final
@@ -45,6 +46,7 @@ def accuracy_by_radius(
     attack: Callable[[float], Attack] = pgm,
     batch_size: int = 500,
     progress: Progress | None = None,
+    journal: Journal | None = None,
 ) -> list[CurvePoint]:
     """Return the robust accuracy at each of ``radii`` (Jiang et al. 2021, Fig. 3, left).
 
@@ -58,6 +60,7 @@ def accuracy_by_radius(
         attack: makes the attack for a radius; by default PGM-20 with steps in proportion to it.
         batch_size: as in `evaluate`.
         progress: as in `evaluate`.
+        journal: as in `evaluate`.
 
     Raises:
         ConfigurationError: for a radius outside [0, 1], no radius above 0, and what `evaluate` raises.
@@ -65,7 +68,7 @@ def accuracy_by_radius(
     if not all(0 <= eps <= 1 and math.isfinite(eps) for eps in radii) or not any(radii):
         raise ConfigurationError(f"radii must lie in [0, 1], as pixels do, one at least above 0; got {list(radii)}.")
     attacks = [attack(eps) for eps in radii if eps > 0]
-    results = evaluate(model, images, attacks, batch_size=batch_size, progress=progress)
+    results = evaluate(model, images, attacks, batch_size=batch_size, progress=progress, journal=journal)
     left = iter(results)
     accuracies = [next(left).robust if eps > 0 else results[0].clean for eps in radii]
     name = attacks[0].name
@@ -83,6 +86,7 @@ def accuracy_by_iterations(
     attack: PGM,
     batch_size: int = 500,
     progress: Progress | None = None,
+    journal: Journal | None = None,
 ) -> list[CurvePoint]:
     """Return the robust accuracy after each of ``iterations`` steps of one run (Jiang et al. 2021, Fig. 3, right).
 
@@ -93,17 +97,19 @@ def accuracy_by_iterations(
         attack: gives radius, step, start and loss; its own number of steps is not used.
         batch_size: as in `evaluate`.
         progress: as in `evaluate`.
+        journal: as in `evaluate`.
 
     Raises:
         ConfigurationError: if ``iterations`` does not ascend from 0 or more, and what `evaluate` raises.
     """
     check_iterations(iterations)
-    examination = Examination(model, images, batch_size=batch_size, progress=progress)
+    examination = Examination(model, images, batch_size=batch_size, progress=progress, journal=journal)
     stands = examination.stands(
         attack.loss.label,
         lambda model, batch: attack.path(model, batch, iterations),
         versions=len(iterations),
         eps=attack.eps,
+        identity=f"{attack.identity} at {list(iterations)}",
     )
     return [
         CurvePoint("iterations", float(count), accuracy, len(images), attack.loss.label)

@@ -32,6 +32,7 @@ class Result:
         steps: how many steps, or draws.
         step_size: in the units of ``eps``.
         start: where the attack begins.
+        looks: what of the classifier the attack looks at, as `Attack.looks` says.
     """
 
     attack: str
@@ -43,6 +44,7 @@ class Result:
     steps: int | None = None
     step_size: float | None = None
     start: str | None = None
+    looks: str | None = None
 
 
 def evaluate(
@@ -169,4 +171,11 @@ def _result(examination: Examination, attack: Attack, stands: Bool[Tensor, "1 m"
     known = {field.name for field in fields(Result)} - {"attack", "clean", "robust", "n"}
     settings: dict[str, Any] = {name: value for name, value in attack.describe().items() if name in known}
     robust = examination.robust(stands)[0]
-    return Result(attack=attack.name, clean=examination.clean, robust=robust, n=len(examination.images), **settings)
+    return Result(
+        attack=attack.name,
+        clean=examination.clean,
+        robust=robust,
+        n=len(examination.images),
+        looks=attack.looks,
+        **settings,
+    )

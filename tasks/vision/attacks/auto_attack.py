@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from jaxtyping import Float
@@ -51,6 +51,8 @@ class AutoAttack(Attack):
     Source: Croce and Hein 2020, and pyautoattack 0.2.
     """
 
+    looks: ClassVar[str] = "all"
+
     eps: float
     seed: int = 0
 
@@ -91,6 +93,8 @@ class AutoAttackPart(Attack):
         part: one of `PARTS`.
         seed: of its random numbers.
     """
+
+    looks: ClassVar[str] = "all"
 
     eps: float
     part: str

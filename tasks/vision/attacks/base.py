@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -19,6 +20,10 @@ class Attack(abc.ABC):
     Calling it twice gives the same images: what is random is drawn from the attack's own seed. It leaves the model
     exactly as it found it (gradients, ``requires_grad``, the mode of each submodule, batch-norm statistics), and
     PyTorch's random numbers too. The model is attacked in evaluation mode.
+    """
+
+    looks: ClassVar[str] = "gradient"
+    """What of the classifier it looks at: gradient, outputs (and no gradient), surrogate (another classifier's) or all.
     """
 
     @property

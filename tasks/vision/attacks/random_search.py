@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from jaxtyping import Float
@@ -40,6 +40,8 @@ class Random(Attack):
 
     Source: Jiang et al. 2021, section 4 (10^5 draws a sample; 10^4 in the preprint).
     """
+
+    looks: ClassVar[str] = "outputs"
 
     eps: float
     draws: int

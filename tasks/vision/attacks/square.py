@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -42,6 +42,8 @@ class Square(Attack):
 
     Source: Andriushchenko et al. 2020, Algorithms 1 and 2.
     """
+
+    looks: ClassVar[str] = "outputs"
 
     eps: float
     queries: int = 5000

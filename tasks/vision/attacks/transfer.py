@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -25,6 +25,8 @@ class Transfer(Attack):
 
     Source: Liu et al. 2017; Jiang et al. 2020 (preprint), Tables 4 to 6.
     """
+
+    looks: ClassVar[str] = "surrogate"
 
     surrogate: nn.Module
     attack: Attack

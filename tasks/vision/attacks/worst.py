@@ -49,6 +49,12 @@ class Worst(Attack):
         return " + ".join(one.name for one in self.attacks)
 
     @property
+    def looks(self) -> str:  # type: ignore[override] # (here it depends on the parts)
+        """What its attacks look at, if that is the same for all."""
+        kinds = {one.looks for one in self.attacks}
+        return kinds.pop() if len(kinds) == 1 else "all"
+
+    @property
     def stages(self) -> Sequence[Attack]:
         """The attacks."""
         return self.attacks
