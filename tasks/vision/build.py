@@ -91,7 +91,7 @@ def build(
         leader_optimizer=optimizer,
     )
     batches = Batches(split.train, config.batch_size, augmentation(config.data, config.augment))
-    shape = tables.SCHEDULES[config.schedule](config.epochs, config.milestones, config.decay)
+    shape = tables.SCHEDULES[config.schedule](config.epochs, config.milestones, config.decay, config.peak)
     rates = scheduler(optimizer, shape, epochs=config.epochs, steps_per_epoch=len(batches), warmup=config.warmup)
     return Training(config, split, model, solver, batches, rates)
 

@@ -23,6 +23,21 @@ def steps(milestones: Sequence[int], decay: float) -> Shape:
     return lambda epoch: decay ** sum(epoch >= milestone for milestone in milestones)
 
 
+def cyclic(epochs: int, peak: float) -> Shape:
+    r"""Return the triangle from 0 up to 1 at $t = pT$ and down to 0 at T epochs.
+
+    $$f(t) = \min\Big(\frac{t}{pT}, \frac{T - t}{(1 - p)T}\Big)$$
+
+    Args:
+        epochs: T.
+        peak: p, the share of the training after which the rate is the highest, in (0, 1).
+
+    Source: Smith 2017; with p = 1/2 the schedule of fast adversarial training (Wong et al. 2020).
+    """
+    top = peak * epochs
+    return lambda epoch: max(0.0, min(epoch / top, (epochs - epoch) / (epochs - top)))
+
+
 def constant() -> Shape:
     """Return the factor 1."""
     return lambda _epoch: 1.0

@@ -8,7 +8,7 @@ import inspect
 import math
 import subprocess
 import sys
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import pairwise
 
 import pytest
@@ -17,11 +17,11 @@ import torch
 from bilevel.errors import CheckpointError, ConfigurationError
 from tasks.settings import check_types, from_dict, to_dict
 from tasks.vision import tables
-from tasks.vision.config import DROConfig
+from tasks.vision.config import CONFIGS, DROConfig
 from tasks.vision.data import Split, digits
 from tasks.vision.datasets import DATASETS
 from tasks.vision.evaluation import accuracy
-from tasks.vision.methods import METHODS
+from tasks.vision.methods import AIT_METHODS, METHODS
 from tasks.vision.presets import DEFAULT, PRESETS
 from tasks.vision.train import _fabric, _precision, build, restore, train
 
@@ -127,7 +127,7 @@ def test_bad_data_stop_a_training_before_it_makes_a_folder(tmp_path, split):
 @pytest.mark.parametrize("warmup", [0.0, 0.5])
 def test_schedules(schedule, warmup, split):
     config = replace(
-        QUICK, method="plain", schedule=schedule, epochs=4, milestones=(1, 3), decay=0.5, lr=0.1, warmup=warmup
+        QUICK, method="plain", schedule=schedule, epochs=4, milestones=(1, 3), decay=0.5, peak=0.25, lr=0.1, warmup=warmup
     )
     training = build(config, split=split)
     optimizer = training.solver.leader_update.optimizer
@@ -138,6 +138,7 @@ def test_schedules(schedule, warmup, split):
         shape = {
             "cosine": 0.5 * (1 + math.cos(math.pi * (epoch + part / a_epoch) / 4)),
             "steps": [1, 0.5, 0.5, 0.25][epoch],
+            "cyclic": min((epoch + part / a_epoch) / 1, (4 - epoch - part / a_epoch) / 3),
             "constant": 1,
         }[schedule]
         rise = min(1, (step + 1) / (0.5 * 4 * a_epoch)) if warmup else 1
@@ -190,8 +191,8 @@ def test_a_dictionary_with_an_unknown_setting():
     [
         ("data", "minst", "Did you mean mnist.*digits, mnist, cifar10, cifar100, svhn, folder"),
         ("method", "pgd", "Did you mean pgm.*2-step-grad-only-l2l"),
-        ("model", "resnet", "small, wide-resnet"),
-        ("schedule", "linear", "cosine, steps, constant"),
+        ("model", "vgg", "small, mnist, wide-resnet, resnet, preact-resnet"),
+        ("schedule", "linear", "cosine, steps, cyclic, constant"),
         ("pgm_start", "zero", "center, uniform, gaussian"),
         ("attacker_start", "zero", "center, uniform, gaussian"),
         ("pgm_norm", "none", "eval, train, batch"),
@@ -212,6 +213,13 @@ def test_a_dictionary_with_an_unknown_setting():
         ("lr", float("inf"), "lr must be float"),
         ("momentum", 1.0, "momentum"),
         ("dropout", -0.1, "dropout"),
+        ("peak", 0.0, "peak must be above 0"),
+        ("peak", 1.0, "peak"),
+        ("clip", 0.0, "clip must be above 0"),
+        ("ema", 1.0, "ema"),
+        ("ema", 0.0, "ema must be above 0"),
+        ("ema_start", 1.0, "ema_start"),
+        ("depth", 0, "depth must be above 0"),
         ("weight_decay", -1e-4, "weight_decay"),
         ("pgm_steps", 0, "pgm_steps must be above 0"),
         ("pgm_step", 0.0, "pgm_step must be above 0"),
@@ -263,28 +271,33 @@ def test_values_of_the_declared_types_pass():
     check_types(Settings(several=(), maybe=7))
 
 
-def test_depth_counts_for_wide_resnets_only():
+def test_depth_counts_for_residual_networks_only():
     assert DROConfig(depth=12).depth == 12
-    with pytest.raises(ConfigurationError, match="6n"):
-        DROConfig(model="wide-resnet", depth=12)
+    for model, known in (("wide-resnet", "6n"), ("resnet", "18, 34, 50"), ("preact-resnet", "18, 34,")):
+        with pytest.raises(ConfigurationError, match=known):
+            DROConfig(model=model, depth=12)
 
 
-def test_the_help_text_of_each_setting_lists_the_names_that_it_takes():
+@pytest.mark.parametrize("kind", CONFIGS.values())
+def test_the_help_text_of_each_setting_lists_the_names_that_it_takes(kind):
     help_of = {
         node.target.id: after.value.value
-        for group in (DROConfig, *DROConfig.__bases__)
+        for group in reversed([one for one in kind.__mro__ if is_dataclass(one)])
         for node, after in pairwise(ast.parse(inspect.getsource(group)).body[0].body[1:])
         if isinstance(node, ast.AnnAssign) and isinstance(after, ast.Expr)
     }
-    assert set(help_of) == {field.name for field in fields(DROConfig)}
+    assert set(help_of) == {field.name for field in fields(kind)}
     names = {
-        "data": DATASETS, "method": METHODS, "model": tables.MODELS, "schedule": tables.SCHEDULES, "play": tables.PLAYS,
+        "data": DATASETS, "method": METHODS if kind is DROConfig else AIT_METHODS, "model": tables.MODELS, "schedule": tables.SCHEDULES, "play": tables.PLAYS,
         "pgm_start": tables.STARTS, "attacker_start": tables.STARTS, "pgm_norm": tables.NORM_MODES,
         "attacker_norm": tables.NORM_MODES, "attacker": tables.ATTACKERS, "attacker_gradient": tables.PREPROCESSES,
         "attacker_loss": tables.RULE_LOSSES, "device": tables.DEVICES, "precision": tables.PRECISIONS,
+        "feature": tables.FEATURE_LOSSES, "pairing": tables.PAIRINGS, "ait_start": tables.STARTS,
+        "ait_norm": tables.NORM_MODES,
     }  # fmt: skip
     for field, table in names.items():
-        assert [name for name in table if name not in help_of[field]] == [], field
+        if field in help_of:
+            assert [name for name in table if name not in help_of[field]] == [], field
 
 
 def test_importing_does_no_work():

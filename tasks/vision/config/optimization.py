@@ -21,7 +21,7 @@ class OptimizationSettings(SettingsGroup):
     """Images a step."""
 
     lr: float = 0.1
-    """The classifier's learning rate at the beginning (stochastic gradient descent)."""
+    """The classifier's highest learning rate (stochastic gradient descent)."""
 
     momentum: float = 0.9
     """The classifier's momentum, in [0, 1)."""
@@ -30,7 +30,8 @@ class OptimizationSettings(SettingsGroup):
     """The classifier's weight decay."""
 
     schedule: str = "cosine"
-    """How the classifier's learning rate falls: cosine (to 0 at the end), steps (at the milestones) or constant."""
+    """How the classifier's learning rate goes: cosine (falls to 0 at the end), steps (falls at the milestones), cyclic
+    (rises from 0 to the peak and falls to 0) or constant."""
 
     warmup: float = 0.0
     """The share of the training in which the learning rate rises from 0, in [0, 1)."""
@@ -41,11 +42,24 @@ class OptimizationSettings(SettingsGroup):
     decay: float = 0.1
     """With the schedule steps: what the learning rate is multiplied by at a milestone."""
 
+    peak: float = 0.5
+    """With the schedule cyclic: the share of the training after which the rate is the highest, in (0, 1)."""
+
+    clip: float | None = None
+    """The largest Euclidean norm of the classifier's gradient, to which longer ones are shortened; None: any."""
+
+    ema: float | None = None
+    """The decay of an exponential moving average of the classifier's weights, in (0, 1), such as 0.999 a step: the
+    average is then what is evaluated and kept as the result; None: the last weights are."""
+
+    ema_start: float = 0.0
+    """With ema: the share of the training after which the average begins, in [0, 1)."""
+
     def check(self) -> None:
         """Raise `ConfigurationError` for an unknown name or a number out of range."""
         look_up(tables.SCHEDULES, self.schedule, "schedule")
-        self.check_positive("epochs", "batch_size", "lr", "decay")
+        self.check_positive("epochs", "batch_size", "lr", "decay", "peak", "clip", "ema")
         self.check_not_negative("weight_decay")
-        self.check_share("momentum", "warmup")
+        self.check_share("momentum", "warmup", "peak", "ema", "ema_start")
         if any(a >= b for a, b in zip((0, *self.milestones), self.milestones, strict=False)):
             raise ConfigurationError(f"milestones must be ascending epochs from 1, got {self.milestones}.")

@@ -48,6 +48,12 @@ class WideBlock(nn.Module):
         return total
 
 
+def check_depth(depth: int) -> None:
+    """Raise `ConfigurationError` unless there is a wide residual network of that depth."""
+    if depth < 10 or (depth - 4) % 6:
+        raise ConfigurationError(f"WideResNet: depth must be 10, 16, 22, 28, 34, ... (6n + 4), got {depth}.")
+
+
 @final
 class WideResNet(Classifier):
     """WRN-d-k: a convolution of 16 channels and three groups of blocks of 16k, 32k and 64k channels.
@@ -78,9 +84,7 @@ class WideResNet(Classifier):
         normalise: Normalise | None = None,
     ) -> None:
         super().__init__(normalise)
-        blocks, rest = divmod(depth - 4, 6)
-        if rest or blocks < 1:
-            raise ConfigurationError(f"WideResNet: depth must be 10, 16, 22, 28, 34, ... (6n + 4), got {depth}.")
+        check_depth(depth)
         check_sizes("WideResNet", widen=widen, channels=channels, classes=classes)
         if not 0 <= dropout < 1:
             raise ConfigurationError(f"WideResNet: dropout must be in [0, 1), got {dropout}.")
@@ -89,7 +93,8 @@ class WideResNet(Classifier):
         for group, stride in enumerate((1, 2, 2)):
             before, after = widths[group], widths[group + 1]
             layers += [
-                WideBlock(before if i == 0 else after, after, stride if i == 0 else 1, dropout) for i in range(blocks)
+                WideBlock(before if i == 0 else after, after, stride if i == 0 else 1, dropout)
+                for i in range((depth - 4) // 6)
             ]
         self.features = nn.Sequential(
             *layers, nn.BatchNorm2d(widths[3]), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1)
