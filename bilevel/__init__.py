@@ -8,6 +8,8 @@ from bilevel.errors import (
     ConfigurationError,
     ConvergenceError,
     NonFiniteError,
+    OutOfMemoryError,
+    ProcessError,
     SolverWarning,
     TaskError,
 )
@@ -47,7 +49,9 @@ from bilevel.play import (
     Play,
     Simultaneous,
     SymplecticAdjustment,
+    Teaching,
 )
+from bilevel.processes import Alone, Processes
 from bilevel.progress import Bar, Progress
 from bilevel.projections import box, l2_ball, linf_ball, simplex
 from bilevel.record import Record
@@ -57,8 +61,11 @@ from bilevel.rules import Rule
 from bilevel.solver import Solver
 from bilevel.starts import Center, Gaussian, Start, Uniform
 from bilevel.task import FollowerTask, MinimaxTask, Task
+from bilevel.together import Together
+from bilevel.weight_average import WeightAverage
 
 __all__ = [
+    "Alone",
     "Bar",
     "BilevelError",
     "CSVLogger",
@@ -97,9 +104,12 @@ __all__ = [
     "NonFiniteError",
     "Optimistic",
     "OptimizerUpdate",
+    "OutOfMemoryError",
     "PastExtragradient",
     "PersistentEvolutionStrategy",
     "Play",
+    "ProcessError",
+    "Processes",
     "Progress",
     "Proximal",
     "Record",
@@ -116,11 +126,14 @@ __all__ = [
     "SymplecticAdjustment",
     "Task",
     "TaskError",
+    "Teaching",
     "TensorBoardLogger",
+    "Together",
     "Truncated",
     "Uniform",
     "Unrolled",
     "ValueFunction",
+    "WeightAverage",
     "box",
     "fit",
     "l2_ball",

@@ -27,6 +27,9 @@ class CheckpointFolder:
         keep: how many of the last checkpoints stay, at least 1.
         resume_hint: how the user goes on from the last checkpoint; it ends the messages.
 
+    Attributes:
+        good: the checkpoint that was last written or read, by this process or by the first of several.
+
     Raises:
         ConfigurationError: if ``keep`` is below 1 or ``path`` is a file.
     """
@@ -35,7 +38,7 @@ class CheckpointFolder:
         self.path = Path(path)
         self.keep = keep
         self.resume_hint = resume_hint
-        self._good: Path | None = None
+        self.good: Path | None = None
         if keep < 1:
             raise ConfigurationError(f"keep is the number of checkpoints that stay, at least 1; got {keep}.")
         if self.path.exists() and not self.path.is_dir():
@@ -66,7 +69,7 @@ class CheckpointFolder:
         so_far = [p for p in self.files() if _step(p) <= step]
         for old in so_far[: -self.keep]:
             old.unlink(missing_ok=True)
-        self._good = path
+        self.good = path
         return path
 
     def latest(self) -> tuple[Path, dict[str, Any]] | None:
@@ -86,7 +89,7 @@ class CheckpointFolder:
                 continue
             if reasons:
                 warnings.warn(f"{' '.join(reasons)} Using the earlier {path} instead.", stacklevel=2)
-            self._good = path
+            self.good = path
             return path, state
         if reasons:
             raise CheckpointError(
@@ -116,10 +119,10 @@ class CheckpointFolder:
 
     def last_good(self) -> str:
         """Say which checkpoint was last written or read, and how to go on from it."""
-        if self._good is None:
+        if self.good is None:
             return "No checkpoint was written yet."
         hint = f" To go on from it: {self.resume_hint}." if self.resume_hint else ""
-        return f"The last good checkpoint is {self._good}.{hint}"
+        return f"The last good checkpoint is {self.good}.{hint}"
 
     def _free(self) -> int:
         place = self.path

@@ -23,6 +23,14 @@ class ConvergenceError(BilevelError, ArithmeticError):
     """An inner solver did not converge, and was asked to say so by an exception."""
 
 
+class ProcessError(BilevelError):
+    """A process that a training needs was lost."""
+
+
+class OutOfMemoryError(BilevelError, MemoryError):
+    """A step of a training did not fit into memory."""
+
+
 class SolverWarning(UserWarning):
     """An inner solver's result cannot be relied on."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeAlias
 
 from torch import nn
@@ -22,9 +22,11 @@ def run_evaluation(evaluate: Evaluate, state: TrainingState, interrupts: Interru
 
     Raises:
         ConfigurationError: if it returns something else than numbers by name.
-        KeyboardInterrupt: at the first signal, since nothing of the training would be left half done.
+        KeyboardInterrupt: at the first signal, since nothing of the training would be left half done. One of several
+            processes stays to the end, since the others wait for it.
     """
-    with interrupts.at_once(), state.random.kept_aside(), _modes_kept(state.solver):
+    alone = state.solver.processes.count == 1
+    with interrupts.at_once() if alone else nullcontext(), state.random.kept_aside(), _modes_kept(state.solver):
         numbers = evaluate()
     if not isinstance(numbers, Mapping):
         raise ConfigurationError(f"evaluate must return numbers by name, got {type(numbers).__name__}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -58,6 +58,7 @@ def fit(
     evaluate: Evaluate | None = None,
     schedulers: Sequence[LRScheduler] = (),
     step_schedulers: Sequence[LRScheduler] = (),
+    after_step: Sequence[Callable[[], object]] = (),
     extras: Mapping[str, Stateful] | None = None,
     loggers: Sequence[Logger] | None = None,
     progress: bool | Progress = True,
@@ -72,8 +73,12 @@ def fit(
     ``data.sampler.generator``, and from nothing else. A `DataLoader` of torch is such data; with persistent workers
     that draw random numbers it is not.
 
-    The first Ctrl-C or SIGTERM lets the step end, writes a checkpoint and raises `Interrupted`; a second one stops at
-    once.
+    The first Ctrl-C, SIGTERM or SIGUSR1 lets the step end, writes a checkpoint and raises `Interrupted`; a second one
+    stops at once. Memory that ran out or a process that was lost end it with an error that says how to go on.
+
+    If the solver joined other processes, all of them call fit with the same arguments, and ``data`` are each one's
+    shares of the batches. The first writes the logs and the checkpoints, for which the folder need not be seen by the
+    others. A signal to one of them stops all, at the next check.
 
     Args:
         solver: the players. A leader that is a module is put into training mode, and so is a rule that is trained.
@@ -89,6 +94,7 @@ def fit(
             modules: training does not notice.
         schedulers: learning-rate schedulers that step once an epoch.
         step_schedulers: learning-rate schedulers that step once a step.
+        after_step: called after each step, such as the ``update`` of a `WeightAverage`.
         extras: further parts whose state belongs to the training (averaged weights, a scaler, a buffer), by name.
         loggers: where the numbers go; ``None`` is a `CSVLogger` if there is a folder.
         progress: ``True`` draws a bar on a terminal, ``False`` draws none; or an object of your own.
@@ -103,7 +109,9 @@ def fit(
             the folder holds a run and ``resume`` is not set.
         NonFiniteError: if a loss, a gradient or a player is infinite or not a number. No checkpoint holds it.
         CheckpointError: if a checkpoint cannot be written, or none of those that are there can be read.
-        Interrupted: after Ctrl-C or SIGTERM.
+        OutOfMemoryError: if a step did not fit into memory.
+        ProcessError: if another process, or a worker that loads the data, was lost.
+        Interrupted: after Ctrl-C, SIGTERM or SIGUSR1.
     """
     if not isinstance(solver, Solver):
         raise ConfigurationError(f"fit needs a bilevel.Solver first, got {type(solver).__name__}.")
@@ -114,7 +122,10 @@ def fit(
     _check_schedulers([*schedulers, *step_schedulers])
     if folder is None and (resume or checkpoint_every is not None):
         raise ConfigurationError("resume and checkpoint_every need a folder: pass folder=...")
-    checkpoints = None if folder is None else _checkpoints(Path(folder), keep, resume, resume_hint)
+    checkpoints = None
+    if folder is not None:
+        place = Path(folder)
+        checkpoints = solver.processes.from_first(lambda: _checkpoints(place, keep, resume, resume_hint))
     if loggers is None:
         loggers = [] if folder is None else [CSVLogger(Path(folder) / "metrics.csv")]
     if isinstance(progress, bool):
@@ -135,6 +146,7 @@ def fit(
         evaluate=evaluate,
         schedulers=schedulers,
         step_schedulers=step_schedulers,
+        after_step=after_step,
         loggers=loggers,
         progress=progress,
     )

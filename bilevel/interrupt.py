@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a request to stop after the step, and a way to stop at once."""
+"""Ctrl-C, SIGTERM and SIGUSR1: a request to stop after the step, and a way to stop at once."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, final
 
+_WARNINGS = (signal.SIGUSR1,) if hasattr(signal, "SIGUSR1") else ()  # Windows has none
 _NOTICE = b"\nStopping after this step. Press Ctrl-C again to stop at once.\n"
 
 
 @final
 class Interrupted(KeyboardInterrupt):
-    """Training was stopped by Ctrl-C or SIGTERM, between two steps.
+    """Training was stopped by Ctrl-C, SIGTERM or SIGUSR1, between two steps.
 
     It is a `KeyboardInterrupt`, so that a loop over several trainings stops too.
 
@@ -38,6 +39,8 @@ class Interrupted(KeyboardInterrupt):
 class Interrupts:
     """Within the context the first SIGINT or SIGTERM only sets `requested`; a second one acts as it always does.
 
+    So does SIGUSR1, by which SLURM and others warn a job that its time is nearly over, unless it has another handler.
+
     Signals can be handled by the main thread alone: in another thread the context does nothing. A signal that is
     ignored (as under ``nohup``) stays ignored.
 
@@ -56,9 +59,10 @@ class Interrupts:
     def __enter__(self) -> Interrupts:
         """Take over both signals."""
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, *_WARNINGS):
                 previous = signal.getsignal(number)
-                if previous is not None and previous != signal.SIG_IGN:
+                taken = number in _WARNINGS and previous != signal.SIG_DFL
+                if previous is not None and previous != signal.SIG_IGN and not taken:
                     self._previous[number] = previous
                     signal.signal(number, self._handle)
         return self

@@ -79,6 +79,20 @@ def check_methods(solver: Solver[Any]) -> None:
         )
 
 
+def check_shareable(solver: Solver[Any]) -> None:
+    """Raise `ConfigurationError` unless the players of ``solver`` can be moved by several processes together."""
+    if solver.task.lives_on:
+        raise ConfigurationError(
+            f"The follower of {type(solver.task).__name__} lives on (lives_on=True), so that every process would have "
+            "another one: several processes need a follower that starts anew on each batch."
+        )
+    if solver.leader_update is not None and not isinstance(solver.leader_update, OptimizerUpdate):
+        raise ConfigurationError(
+            f"The leader is moved by {type(solver.leader_update).__name__}, of which several processes cannot take a "
+            "mean: give a torch optimizer as leader_optimizer."
+        )
+
+
 def trained_parameters(rule: Rule, optimizer: optim.Optimizer | None, led: Sequence[Tensor]) -> list[Tensor]:
     """Return the parameters of ``rule`` that ``optimizer`` trains.
 

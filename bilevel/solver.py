@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, Generic, TypeVar, final
 
 import torch
-from torch import Tensor, optim
+from torch import Tensor, nn, optim
 
 from bilevel import solver_state
 from bilevel.errors import ConfigurationError
@@ -18,8 +18,9 @@ from bilevel.follower import make_follower
 from bilevel.hypergradient import Direct, Hypergradient, LeaderGradient
 from bilevel.inner import InnerProblem
 from bilevel.leader import LeaderUpdate, OptimizerUpdate, frozen, kept_in_place, parameters_of, step_along
-from bilevel.parts import check_methods, check_parts, trained_parameters
+from bilevel.parts import check_methods, check_parts, check_shareable, trained_parameters
 from bilevel.play import Moves, Play, Simultaneous
+from bilevel.processes import Alone, Processes
 from bilevel.record import Record
 from bilevel.rollout import Rollout
 from bilevel.rule_gradient import RuleGradient, rule_gradient
@@ -52,6 +53,7 @@ class Solver(Generic[BatchT]):
         follower: where the follower stands between steps.
         play_state: what the play handed on to its next step.
         hypergradient_state: what the hypergradient handed on.
+        processes: those that train together, `Alone` unless `join` was called.
 
     Raises:
         ConfigurationError: if the parts do not fit together.
@@ -95,7 +97,27 @@ class Solver(Generic[BatchT]):
         self.follower = make_follower(task, rule, self._moved)
         self.play_state: Any = None
         self.hypergradient_state: Any = None
+        self.processes: Processes = Alone()
+        self._buffers: tuple[list[Tensor], list[Tensor]] = [], []  # of the leader and of the rule, to be shared
         check_methods(self)
+
+    def join(self, processes: Processes) -> None:
+        """Train together with other processes from now on, each on its own share of every batch.
+
+        The players become those of the first process. From then on they move along the means of the gradients over all
+        processes, and the floating-point buffers of the players (batch norm's running statistics) become means too.
+
+        Raises:
+            ConfigurationError: if the follower lives on, since each process would have another one, or the leader is
+                moved by something else than an optimizer.
+        """
+        check_shareable(self)
+        self.processes = processes
+        modules = [m if isinstance(m, nn.Module) else None for m in (self.task.leader, self.rule)]
+        buffers = [list(m.buffers()) if m is not None else [] for m in modules]
+        self._buffers = tuple([b for b in one if b.is_floating_point()] for one in buffers)  # type: ignore[assignment]
+        phi = list(self.rule.parameters()) if isinstance(self.rule, nn.Module) else []
+        processes.equalise([*self._leader, *phi, *buffers[0], *buffers[1]])
 
     def step(self, batch: BatchT) -> Record:
         """Let the players move once on ``batch`` and say what happened.
@@ -222,13 +244,17 @@ class Solver(Generic[BatchT]):
             self.task.remember(batch, answer, gradient.answer_gradient)
         if self.leader_update is None:
             return
-        pairs = None if gradient is None else list(zip(self._moved, gradient.gradient, strict=True))
+        pairs = None
+        if gradient is not None:
+            means = self.processes.mean_gradient(gradient.gradient, self._buffers[0])
+            pairs = list(zip(self._moved, means, strict=True))
         self.leader_update.update(batch, answer, pairs)
 
     def move_rule(self, gradient: RuleGradient | None) -> None:
         """Let φ move along minus ``gradient``."""
         if self.rule_optimizer is not None and gradient is not None:
-            step_along(self.rule_optimizer, list(zip(self._phi, gradient.gradient, strict=True)))
+            means = self.processes.mean_gradient(gradient.gradient, self._buffers[1])
+            step_along(self.rule_optimizer, list(zip(self._phi, means, strict=True)))
 
     def keep(self, rollout: Rollout) -> None:
         """Let a follower that lives on stand where the rollout ended."""

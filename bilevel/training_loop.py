@@ -5,21 +5,22 @@ from __future__ import annotations
 import signal
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn, final
 
 from torch.optim.lr_scheduler import LRScheduler
 
+from bilevel.breakdown import breakdown
 from bilevel.checkpoint import CheckpointFolder
-from bilevel.errors import CheckpointError, ConfigurationError, NonFiniteError
+from bilevel.errors import CheckpointError, ConfigurationError, NonFiniteError, ProcessError
 from bilevel.evaluation import Evaluate, run_evaluation, train_mode
 from bilevel.interrupt import Interrupted, Interrupts
 from bilevel.learning_rates import learning_rates
 from bilevel.loggers import Logger
 from bilevel.monitor import require_finite_players
-from bilevel.progress import Progress
+from bilevel.progress import Progress, Quiet
 from bilevel.training_state import TrainingState
 
 
@@ -44,6 +45,7 @@ class TrainingLoop:
         evaluate: called after each epoch.
         schedulers: step once an epoch.
         step_schedulers: step once a step.
+        after_step: called after each step.
         loggers: take the numbers of each epoch.
         progress: what the user sees.
 
@@ -64,6 +66,7 @@ class TrainingLoop:
         evaluate: Evaluate | None,
         schedulers: Sequence[LRScheduler],
         step_schedulers: Sequence[LRScheduler],
+        after_step: Sequence[Callable[[], object]],
         loggers: Sequence[Logger],
         progress: Progress,
     ) -> None:
@@ -75,8 +78,10 @@ class TrainingLoop:
         self.evaluate = evaluate
         self.schedulers = schedulers
         self.step_schedulers = step_schedulers
-        self.loggers = loggers
-        self.progress = progress
+        self.after_step = after_step
+        self.processes = state.solver.processes
+        self.loggers = loggers if self.processes.is_first else ()
+        self.progress = progress if self.processes.is_first else Quiet()
         self.rows: list[dict[str, int | float]] = []
         self.saved: Path | None = None
         self.resumed_from: Path | None = None
@@ -103,34 +108,48 @@ class TrainingLoop:
             while state.epoch < self.epochs:
                 self._train()
                 self._end_epoch()
-            if self._interrupts.requested is not None:  # it came while the last checkpoint was written
+            if self._asked_to_stop():  # the signal came while the last checkpoint was written
                 self._stop()
 
     def _train(self) -> None:
         """Take the steps that are left of this epoch."""
-        state, solver, every = self.state, self.state.solver, self.checkpoint_every
         batches = self._batches()
         self._clock = time.perf_counter()
+        try:
+            self._take_steps(batches)
+        except Exception as error:
+            shown = breakdown(error, self.state.solver.step_count, self._advice())
+            if shown is None:
+                raise
+            raise shown from error
+        if self.state.batch == 0:
+            raise ConfigurationError(
+                f"data gave no batch in epoch {self.state.epoch + 1}: fit needs at least one, and anew in each epoch "
+                "(from a list or a DataLoader, not from an iterator)."
+            )
+
+    def _take_steps(self, batches: Iterator[Any]) -> None:
+        state, solver, every = self.state, self.state.solver, self.checkpoint_every
         for batch in batches:
             record = solver.step(batch)
             for scheduler in self.step_schedulers:
                 scheduler.step()
+            for call in self.after_step:
+                call()
             state.batch += 1
-            if state.monitor.add(record):
+            checked = state.monitor.add(record)
+            if checked:
                 self._check_records()
             self.progress.advance(state.epoch + 1)
-            if self._interrupts.requested is not None:
+            due = every is not None and solver.step_count % every == 0
+            # Several processes agree only where they wait for each other in any case.
+            if (checked or due or self.processes.count == 1) and self._asked_to_stop():
                 self._stop()
-            if every is not None and solver.step_count % every == 0:
+            if due:
                 self._save()
             if not self._room_is_known:  # the first step has made the optimizers' states
                 self._room_is_known = True
                 self._require_room()
-        if state.batch == 0:
-            raise ConfigurationError(
-                f"data gave no batch in epoch {state.epoch + 1}: fit needs at least one, and anew in each epoch (from "
-                "a list or a DataLoader, not from an iterator)."
-            )
 
     def _batches(self) -> Iterator[Any]:
         """Begin the data, and pass over those batches of the epoch that are done."""
@@ -149,19 +168,23 @@ class TrainingLoop:
         state = self.state
         self._check_all()
         self._stop_clock()
+        means = self.processes.mean(state.monitor.means())
+        failure: Exception | None = None
         try:
             if self.evaluate is not None:
                 state.evaluation = run_evaluation(self.evaluate, state, self._interrupts)
-            row = self._row()
+            row = self._row(means)
             for logger in self.loggers:
                 logger.log(row)
         except KeyboardInterrupt:
             if self._interrupts.requested is None or self._interrupts.repeated:
                 raise
             self._stop()  # resuming ends this epoch once more
-        except Exception:
+        except Exception as error:  # noqa: BLE001 (it is raised again)
+            failure = error
+        if self.processes.any(failure is not None):
             self._save()  # the epoch's work is not lost by what came after it
-            raise
+            raise failure or ProcessError("Another process of this training failed after the epoch.")
         self.rows.append(row)
         with warnings.catch_warnings():
             if self._resumed_at == state.solver.step_count:  # its optimizer's steps were those of another process
@@ -169,17 +192,17 @@ class TrainingLoop:
             for scheduler in self.schedulers:
                 scheduler.step()
         state.end_epoch()
-        if self._interrupts.requested is not None:
+        if self._asked_to_stop():
             self._stop()
         if self.checkpoint_every is None or state.epoch >= self.epochs:
             self._save()
 
-    def _row(self) -> dict[str, int | float]:
+    def _row(self, means: dict[str, float]) -> dict[str, int | float]:
         state = self.state
         row: dict[str, int | float] = {
             "epoch": state.epoch + 1,
             "step": state.solver.step_count,
-            **state.monitor.means(),
+            **means,
             **learning_rates(state.solver),
             "seconds": state.epoch_seconds,
         }
@@ -190,25 +213,36 @@ class TrainingLoop:
     # Checks and checkpoints.
 
     def _check_records(self) -> None:
-        try:
-            self.state.monitor.check()
-        except NonFiniteError as error:
-            raise NonFiniteError(f"{error} {self._after_divergence()}") from None
+        self._check(self.state.monitor.check)
         self.progress.show(self.state.monitor.last)
 
     def _check_all(self) -> None:
         self._check_records()
+        self._check(lambda: require_finite_players(self.state.solver))
+
+    def _check(self, check: Callable[[], None]) -> None:
+        """Raise in all processes if ``check`` raises in one."""
+        found: NonFiniteError | None = None
         try:
-            require_finite_players(self.state.solver)
+            check()
         except NonFiniteError as error:
-            raise NonFiniteError(f"{error} {self._after_divergence()}") from None
+            found = error
+        if self.processes.any(found is not None):
+            what = found or "A number of another process is not finite."
+            raise NonFiniteError(f"{what} {self._after_divergence()}")
+
+    def _advice(self) -> str:
+        """Say which checkpoint there is, and how to go on from it."""
+        if self.checkpoints is None:
+            return "There is no checkpoint, since no folder was given."
+        return self.checkpoints.last_good()
 
     def _after_divergence(self) -> str:
         if self.checkpoints is None:
-            return "There is no checkpoint, since no folder was given."
+            return self._advice()
         return (
-            f"{self.checkpoints.last_good()} With the same settings it comes to the same step: a new run with a "
-            "smaller learning rate is the first thing to try."
+            f"{self._advice()} With the same settings it comes to the same step: a new run with a smaller learning "
+            "rate is the first thing to try."
         )
 
     def _save(self) -> None:
@@ -217,14 +251,18 @@ class TrainingLoop:
             return
         self._check_all()
         running = self._stop_clock()
-        self.saved = self.checkpoints.save(self.state.solver.step_count, self.state.state_dict())
+        # What each of several processes has of its own goes with the first one's state.
+        alone, state, checkpoints = self.processes.count == 1, self.state, self.checkpoints
+        others = [] if alone else self.processes.gather(state.own_state_dict())[1:]
+        whole = state.state_dict() | {"processes": others} if self.processes.is_first else {}
+        self.saved = self.processes.from_first(lambda: checkpoints.save(state.solver.step_count, whole))
+        checkpoints.good = self.saved
         self._clock = time.perf_counter() if running else None
 
     def _resume(self) -> Path | None:
         if self.checkpoints is None:
             return None
-        self.checkpoints.remove_leftovers()
-        found = self.checkpoints.latest()
+        found = self.processes.from_first(self._latest)
         if found is None:
             return None
         path, saved = found
@@ -232,14 +270,23 @@ class TrainingLoop:
         self._resumed_at = self.state.solver.step_count
         return path
 
+    def _latest(self) -> tuple[Path, dict[str, Any]] | None:
+        assert self.checkpoints is not None
+        self.checkpoints.remove_leftovers()
+        return self.checkpoints.latest()
+
     def _require_room(self) -> None:
-        if self.checkpoints is not None:
-            self.checkpoints.require_room(self.state.solver.state_dict())
+        if (checkpoints := self.checkpoints) is not None:
+            self.processes.from_first(lambda: checkpoints.require_room(self.state.solver.state_dict()))
+
+    def _asked_to_stop(self) -> bool:
+        """Whether a signal came, to whichever of the processes."""
+        return self.processes.any(self._interrupts.requested is not None)
 
     def _stop(self) -> NoReturn:
         """Stop between two steps."""
         self._save()
-        state, by = self.state, self._interrupts.requested or signal.SIGINT
+        state, by = self.state, self._interrupts.requested or signal.SIGTERM  # the latter if another process got one
         place = (
             "Nothing was saved, since no folder was given."
             if self.checkpoints is None

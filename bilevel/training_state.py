@@ -111,12 +111,28 @@ class TrainingState:
             "evaluation": self.evaluation,
         }
 
+    def own_state_dict(self) -> dict[str, Any]:
+        """Return what is another in each of several processes: random numbers, means, and what the task remembers."""
+        random = {"epoch_start": self.epoch_start, "now": self.random.capture()}
+        return {"random": random, "monitor": self.monitor.state_dict(), "task": self.solver.task.state_dict()}
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up the state that `state_dict` returned.
+        """Take up the state that `state_dict` returned, with that of this process under ``processes``, if there is one.
 
         Raises:
             CheckpointError: if it was written by another combination of parts.
         """
+        processes = self.solver.processes
+        others = state.get("processes", [])
+        if len(others) + 1 != processes.count:
+            raise CheckpointError(
+                f"The checkpoint was written by a training in {len(others) + 1} processes, and this one has "
+                f"{processes.count}: go on with as many."
+            )
+        if not processes.is_first:
+            own = others[processes.rank - 1]
+            state = state | {"random": own["random"], "monitor": own["monitor"]}
+            state["solver"] = state["solver"] | {"task": own["task"]}
         try:
             self._check_parts(state)
             self.solver.load_state_dict(state["solver"])

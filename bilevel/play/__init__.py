@@ -11,6 +11,7 @@ from bilevel.play.optimistic import Optimistic
 from bilevel.play.past_extragradient import PastExtragradient
 from bilevel.play.simultaneous import Simultaneous
 from bilevel.play.symplectic import SymplecticAdjustment
+from bilevel.play.teaching import Teaching
 
 __all__ = [
     "CompetitiveGradient",
@@ -26,4 +27,5 @@ __all__ = [
     "Play",
     "Simultaneous",
     "SymplecticAdjustment",
+    "Teaching",
 ]

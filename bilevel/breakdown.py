@@ -1,0 +1,40 @@
+"""What breaks a training off through no fault of its own, said in the user's words."""
+
+from __future__ import annotations
+
+import torch
+
+from bilevel.errors import BilevelError, OutOfMemoryError, ProcessError
+
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether ``error`` says that memory ran out, on whatever device."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY)
+
+
+def breakdown(error: Exception, step: int, advice: str) -> BilevelError | None:
+    """Return the error that a user is shown for ``error``; ``None`` if it is shown as it is.
+
+    Args:
+        error: what was raised while a step was taken or a batch was fetched.
+        step: how many steps were taken before.
+        advice: which checkpoint there is, and how to go on.
+    """
+    if is_out_of_memory(error):
+        return OutOfMemoryError(
+            f"Step {step + 1} did not fit into memory ({_first_line(error)}). {advice} If nothing else can be freed "
+            "there, a new run with smaller batches, or in lower precision, needs less."
+        )
+    if isinstance(error, ProcessError):
+        return ProcessError(f"{error} {advice}")
+    if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
+        return ProcessError(f"A worker that loads the data was lost: {_first_line(error)} {advice}")
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,98 @@
+"""A training that is broken off through no fault of its own says how to go on."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+from training_cases import BATCHES, perturbed
+
+import bilevel
+from bilevel.errors import OutOfMemoryError, ProcessError
+
+pytestmark = pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step:UserWarning")
+
+
+def at(step, function):
+    """Return a hook that calls ``function`` in the middle of ``step``."""
+    return lambda now: function() if now == step else None
+
+
+def test_out_of_memory_ends_with_a_way_to_go_on(tmp_path):
+    case = perturbed(at(BATCHES + 2, lambda: torch.empty(10**15)))
+    with pytest.raises(OutOfMemoryError, match=f"Step {BATCHES + 2} did not fit into memory") as failed:
+        case.fit(tmp_path, resume_hint="bilevel resume here")
+    assert "step-00000006.pt. To go on from it: bilevel resume here." in str(failed.value)
+    assert "smaller batches" in str(failed.value)
+    assert isinstance(failed.value.__cause__, RuntimeError)
+    whole, parts = perturbed(), perturbed()
+    whole.fit(None)
+    parts.fit(tmp_path, resume=True)
+    for one, other in zip(whole.solver.task.leader.parameters(), parts.solver.task.leader.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_out_of_memory_without_a_folder():
+    with pytest.raises(OutOfMemoryError, match="There is no checkpoint, since no folder was given"):
+        perturbed(at(1, lambda: torch.empty(10**15))).fit(None)
+
+
+def test_another_error_of_a_step_stays_as_it_is(tmp_path):
+    def fail():
+        raise RuntimeError("shapes")
+
+    with pytest.raises(RuntimeError, match=r"^shapes$"):
+        perturbed(at(2, fail)).fit(tmp_path)
+
+
+class Deadly(Dataset):
+    """Ends the process that loads its last samples."""
+
+    def __init__(self, points, owner):
+        self.points = points
+        self.owner = owner
+
+    def __len__(self):
+        return len(self.points)
+
+    def __getitem__(self, index):
+        if index >= 16 and os.getpid() != self.owner:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.points[index]
+
+
+def test_a_lost_worker_of_the_data_ends_with_a_way_to_go_on(tmp_path):
+    case = perturbed()
+    case.data = DataLoader(Deadly(case.data.dataset, os.getpid()), batch_size=4, num_workers=1)
+    with pytest.raises(ProcessError, match="A worker that loads the data was lost") as failed:
+        case.fit(tmp_path)
+    assert "To go on from it" in str(failed.value)
+
+
+def test_the_warning_of_a_scheduler_stops_like_a_termination(tmp_path):
+    case = perturbed(at(3, lambda: os.kill(os.getpid(), signal.SIGUSR1)))
+    with pytest.raises(bilevel.Interrupted, match="Stopped by SIGUSR1 after step 3") as stopped:
+        case.fit(tmp_path)
+    assert stopped.value.signal == signal.SIGUSR1
+    assert stopped.value.checkpoint == tmp_path / "checkpoints" / "step-00000003.pt"
+    assert signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL
+
+
+def test_a_users_own_handler_of_that_signal_stays():
+    calls = []
+    previous = signal.signal(signal.SIGUSR1, lambda *_: calls.append(1))
+    try:
+        perturbed(at(3, lambda: os.kill(os.getpid(), signal.SIGUSR1))).fit(None)
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+    assert calls == [1]
+
+
+def test_what_is_called_after_each_step():
+    case = perturbed()
+    seen = []
+    case.fit(None, after_step=[lambda: seen.append(case.solver.step_count)])
+    assert seen == list(range(1, 4 * BATCHES + 1))
