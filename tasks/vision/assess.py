@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import nn
-
-from bilevel.errors import ConfigurationError
-from bilevel.starts import Uniform
 from tasks.run import Run
-from tasks.vision.attacks import Attack, Worst, named, pgm
+from tasks.vision.attacks import Attack, Worst, auto_attack, fgsm, named, pgm
 from tasks.vision.build import Training
 from tasks.vision.curves import accuracy_by_iterations, accuracy_by_radius
-from tasks.vision.data import Images
 from tasks.vision.evaluation import evaluate
 from tasks.vision.examination import Progress
 from tasks.vision.examples import example_figure
-from tasks.vision.methods import L2L
-from tasks.vision.methods.own_attack import OwnAttack
+from tasks.vision.journal import Journal
+from tasks.vision.masking import Evidence, masking_check, probe
+from tasks.vision.rivals import own_attack
+from tasks.vision.subject import identity, part
 
-ATTACKS = ("PGM-20", "PGM-100", "CW-20", "CW-100", "Random-1000", "own", "PGM-100+CW-100")
+ATTACKS = (
+    "AutoAttack", "FGSM", "PGM-20", "PGM-100", "CW-20", "CW-100", "Random-1000", "own", "PGM-100+CW-100",
+)  # fmt: skip
 """What a classifier is attacked with if nothing else is asked for; ``own`` is its own learned attacker, if there is."""
 
 RADII = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
@@ -31,13 +31,30 @@ ITERATIONS = (0, 1, 2, 3, 5, 10, 20, 50, 100)
 """Where accuracy is measured against the number of iterations."""
 
 
+MAGNIFY = (1.0, 5.0, 30.0)
+"""How many times perturbations are enlarged in figures."""
+
+
+def usual_attacks() -> tuple[str, ...]:
+    """Return `ATTACKS`, without AutoAttack, and with a warning, where it is not installed."""
+    if auto_attack.installed():
+        return ATTACKS
+    warnings.warn(f"Accuracies will be upper bounds. {auto_attack.MISSING}", stacklevel=2)
+    return tuple(name for name in ATTACKS if name != "AutoAttack")
+
+
+def journal_of(run: Run) -> Journal:
+    """Return what an evaluation of ``run`` that was stopped has left, and will leave."""
+    return Journal(run.path / "evaluation.jsonl")
+
+
 def attacks_for(training: Training, names: Sequence[str], eps: float) -> list[Attack]:
     """Return the attacks that ``names`` ask for, at radius ``eps``.
 
     Raises:
         ConfigurationError: for an unknown name.
     """
-    own = _own(training, eps)
+    own = own_attack(training, eps)
     made: list[Attack] = []
     for name in names:
         words = [word.strip() for word in name.split("+")]
@@ -49,41 +66,6 @@ def attacks_for(training: Training, names: Sequence[str], eps: float) -> list[At
     return made
 
 
-def _own(training: Training, eps: float) -> Attack | None:
-    """Return the classifier's own learned attacker as an attack, if it has one."""
-    method = training.config.make_method()
-    if not isinstance(method, L2L):
-        return None
-    # On images that it never saw, a warm attacker begins as at a first visit.
-    start = method.start.scaled(eps) if method.warm is None else Uniform(eps)
-    return OwnAttack(training.solver.rule, eps, method.game, training.solver.steps, start)
-
-
-def part(training: Training, split: str) -> Images:
-    """Return a part of the data by its name.
-
-    Raises:
-        ConfigurationError: for an unknown name.
-    """
-    parts = {"train": training.split.train, "validation": training.split.validation, "test": training.split.test}
-    if split not in parts:
-        raise ConfigurationError(f"There is no part {split!r} of the data. Known are: {', '.join(parts)}.")
-    return parts[split]
-
-
-def identity(training: Training, split: str) -> dict[str, Any]:
-    """Return what every record of a trained classifier says about it."""
-    config = training.config
-    return {
-        "task": config.task,
-        "method": config.label,
-        "kind": "learned" if isinstance(training.solver.rule, nn.Module) else "hand-written",
-        "data": config.data,
-        "seed": config.seed,
-        "split": split,
-    }
-
-
 def write_results(
     training: Training,
     run: Run,
@@ -91,9 +73,13 @@ def write_results(
     *,
     split: str = "test",
     seconds: float | None = None,
+    batch_size: int = 500,
     progress: Progress | None = None,
 ) -> None:
-    """Attack the classifier and add the accuracies to the run's results.
+    """Attack the classifier and add the accuracies, and what the masking check makes of them, to the run's results.
+
+    What is done is kept in the run's folder; after a stop the same call goes on from there. Curves, where there are to
+    be any, are measured first, so that the check knows them.
 
     Args:
         training: the trained parts.
@@ -101,11 +87,40 @@ def write_results(
         attacks: the attacks.
         split: the part of the data that is attacked: test, validation or train.
         seconds: how long the training took.
+        batch_size: how many images go through the classifier at a time.
         progress: called as `evaluate` calls it.
     """
-    results = evaluate(training.model, part(training, split), attacks, progress=progress)
+    journal = journal_of(run)
+    images = part(training, split)
+    results = evaluate(training.model, images, attacks, batch_size=batch_size, progress=progress, journal=journal)
     known = identity(training, split) | ({} if seconds is None else {"seconds": seconds})
     run.append_results({**known, **dataclasses.asdict(result)} for result in results)
+    for eps in dict.fromkeys(result.eps for result in results if result.eps is not None):
+        write_findings(training, run, eps, split=split)
+    journal.finish()
+
+
+def write_findings(training: Training, run: Run, eps: float, *, split: str = "test") -> None:
+    """Add what the masking check makes of all that the run knows within a ball, and of a few questions of its own.
+
+    Args:
+        training: the trained parts.
+        run: whose results and curves are looked at, and added to.
+        eps: the ball's radius.
+        split: the part of the data.
+    """
+    known = identity(training, split)
+
+    def ours(record: Mapping[str, Any]) -> bool:
+        return all(record.get(name) == value for name, value in known.items() if name != "kind")
+
+    records = [record for record in run.results() if ours(record) and record.get("eps") == eps]
+    # The curves are those of the training's radius.
+    curves = [point for point in run.curves() if ours(point)] if eps == training.config.eps else []
+    answers = probe(training.model, part(training, split), eps, curves=not curves)
+    evidence = Evidence.of(records, curves, answers, training.config.label)
+    ball = {"norm": "linf", "eps": eps}
+    run.append_results({**known, **ball, **one.record()} for one in masking_check(evidence))
 
 
 def write_curves(
@@ -116,6 +131,7 @@ def write_curves(
     eps: float | None = None,
     radii: Sequence[float] = RADII,
     iterations: Sequence[int] = ITERATIONS,
+    batch_size: int = 500,
     progress: Progress | None = None,
 ) -> None:
     """Add the accuracy against the radius and against the number of iterations to the run's curves.
@@ -127,22 +143,48 @@ def write_curves(
         eps: the radius; ``None`` is the one of the training.
         radii: in multiples of ``eps``; those above 1 in all are left out, and 1 itself is added.
         iterations: numbers of steps of PGM at ``eps``, ascending.
+        batch_size: how many images go through the classifier at a time.
         progress: called as `evaluate` calls it.
     """
     eps = training.config.eps if eps is None else eps
     images = part(training, split)
     known = identity(training, split)
     scaled = [*(r * eps for r in radii if r * eps < 1), 1.0]
-    points = accuracy_by_radius(training.model, images, scaled, progress=progress)
+    journal = journal_of(run)
+    points = accuracy_by_radius(
+        training.model, images, scaled, batch_size=batch_size, progress=progress, journal=journal
+    )
     points += accuracy_by_iterations(
-        training.model, images, iterations, attack=pgm(eps, max(iterations)), progress=progress
+        training.model,
+        images,
+        iterations,
+        attack=pgm(eps, max(iterations)),
+        batch_size=batch_size,
+        progress=progress,
+        journal=journal,
     )
     run.append_curves({**known, **dataclasses.asdict(point)} for point in points)
 
 
-def write_examples(training: Training, run: Run, attacks: Sequence[Attack], *, split: str = "test") -> None:
-    """Draw some perturbed images into the run's figures."""
-    figure = example_figure(training.model, part(training, split), attacks)
+def write_examples(
+    training: Training, run: Run, others: Sequence[Attack] = (), *, split: str = "test", eps: float | None = None
+) -> None:
+    """Draw some images into the run's figures, as FGSM, PGM-20 and learned attackers perturb them.
+
+    Args:
+        training: the trained parts; its own learned attacker, if there is one, is among the attacks.
+        run: where the figure goes.
+        others: further attacks, such as learned attackers of other runs.
+        split: the part of the data.
+        eps: the radius; ``None`` is the one of the training.
+
+    Source: Jiang et al. 2021, Figures 4 and 5.
+    """
+    eps = training.config.eps if eps is None else eps
+    images = part(training, split)
+    own = own_attack(training, eps)
+    attacks = [fgsm(eps), pgm(eps, 20), *([own] if own else []), *others]
+    figure = example_figure(training.model, images, attacks, magnify=MAGNIFY, class_names=images.class_names)
     name = training.config.label
     figure.savefig(
         run.figures / f"examples-{name}.png", dpi=110, metadata={"Description": f"{name}, seed {training.config.seed}"}

@@ -6,21 +6,18 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias, final
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
-from bilevel.errors import ConfigurationError, NonFiniteError, TaskError
+from bilevel.errors import ConfigurationError
+from tasks.vision.answers import check_clean, check_perturbed, right
 from tasks.vision.attacks import undisturbed
-from tasks.vision.attacks.predict import logits_of
 from tasks.vision.data import ImageBatch, Images
 from tasks.vision.halving import HalvingBatches
 from tasks.vision.journal import Journal
 
 Perturb: TypeAlias = Callable[[nn.Module, ImageBatch], Sequence[Tensor]]
 """Makes one or more perturbed versions of a batch's images."""
-
-ROUNDING = 1e-6
-"""How far outside its ball an image may lie: a few roundings of float32 near 1."""
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """Called as ``progress(done, total, attack)`` after each batch."""
@@ -104,7 +101,7 @@ class Examination:
         def checked(model: nn.Module, batch: ImageBatch) -> list[Tensor]:
             perturbed = list(perturb(model, batch))
             for x in perturbed:
-                _check_perturbed(attack, x, batch.x, eps)
+                check_perturbed(attack, x, batch.x, eps)
             return perturbed
 
         indices = self.correct.nonzero().squeeze(1)
@@ -135,7 +132,7 @@ class Examination:
 
         def examine(piece: Int[Tensor, " k"]) -> Bool[Tensor, "versions k"]:
             batch = self.images.batch(piece)
-            return torch.stack([self._right(x, batch.y) for x in perturb(self.model, batch)])
+            return torch.stack([right(self.model, x, batch.y, self.images) for x in perturb(self.model, batch)])
 
         done, rows = 0, []
         with undisturbed(self.model, device=self.device, seed=0):
@@ -147,50 +144,5 @@ class Examination:
         return torch.cat(rows, dim=1)
 
     def _unperturbed(self, model: nn.Module, batch: ImageBatch) -> list[Tensor]:
-        _check_clean(self.images, batch)
+        check_clean(self.images, batch)
         return [batch.x]
-
-    def _right(self, x: Float[Tensor, "k c h w"], y: Int[Tensor, " k"]) -> Bool[Tensor, " k"]:
-        logits = logits_of(self.model, x)
-        if logits.shape[1] != self.images.classes:
-            raise TaskError(
-                f"{type(self.model).__name__} tells {logits.shape[1]} classes apart, but {self.images.name!r} has "
-                f"{self.images.classes}: the classifier was made for other images."
-            )
-        if not torch.isfinite(logits).all():
-            raise NonFiniteError(
-                f"{type(self.model).__name__} returned logits that are infinite or not a number, so it has no "
-                "accuracy. Its weights are probably not finite: evaluate an earlier checkpoint."
-            )
-        return logits.argmax(1) == y
-
-
-def _check_clean(images: Images, batch: ImageBatch) -> None:
-    """Raise `ConfigurationError` unless these are images and their classes."""
-    if not ((batch.x >= 0) & (batch.x <= 1)).all():
-        low, high = batch.x.min().item(), batch.x.max().item()
-        raise ConfigurationError(
-            f"The images of {images.name!r} must have pixels in [0, 1]; some lie in [{low}, {high}]. Leave them "
-            "unnormalised here: what normalises belongs into the classifier."
-        )
-    if not ((batch.y >= 0) & (batch.y < images.classes)).all():
-        low, high = batch.y.min().item(), batch.y.max().item()
-        raise ConfigurationError(
-            f"The labels of {images.name!r} must be whole numbers from 0 to {images.classes - 1}; some lie in "
-            f"[{low}, {high}]."
-        )
-
-
-def _check_perturbed(attack: str, x: Tensor, clean: Tensor, eps: float | None) -> None:
-    """Raise unless ``x`` is what an attack within ``eps`` may return."""
-    if x.shape != clean.shape:
-        raise TaskError(f"{attack} returned images of shape {tuple(x.shape)} for images {tuple(clean.shape)}.")
-    if not torch.isfinite(x).all():
-        raise NonFiniteError(
-            f"{attack} returned images that are not finite: the gradient of the classifier, or the rule, is not."
-        )
-    distance = (x - clean).abs().max().item()
-    if eps is not None and distance > eps + ROUNDING:
-        raise TaskError(f"{attack} changed a pixel by {distance}, more than its eps = {eps}.")
-    if not ((x >= 0) & (x <= 1)).all():
-        raise TaskError(f"{attack} left [0, 1]: its pixels lie in [{x.min().item()}, {x.max().item()}].")

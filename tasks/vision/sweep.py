@@ -154,7 +154,7 @@ def _train_and_attack(config: VisionConfig, folder: Path, assessment: Assessment
     if assessment.curves:
         write_curves(training, part, split=assessment.split)
     if assessment.examples:
-        write_examples(training, Run(folder, {}), attacks[:2], split=assessment.split)
+        write_examples(training, Run(folder, {}), split=assessment.split)
     # The results come last: a part that has them is done.
     write_results(
         training, part, attacks, split=assessment.split, seconds=training.fitted.seconds if training.fitted else None
