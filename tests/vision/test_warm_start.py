@@ -11,11 +11,13 @@ from torch.nn import functional
 
 from bilevel.errors import ConfigurationError
 from bilevel.rule_loss import Proximal
-from tasks.vision.data import ImageBatch
+from bilevel.starts import Center
+from tasks.vision.data import CropAndFlip, ImageBatch, Movement
 from tasks.vision.methods import L2L, METHODS, SignSteps
 from tasks.vision.methods.learned import ADAM
 from tasks.vision.networks import SmallConvNet
 from tasks.vision.norm_modes import EvalModeNorm
+from tasks.vision.threat import Threat
 from tasks.vision.warm_start import WarmStart
 
 EPS, N = 0.2, 12
@@ -34,13 +36,13 @@ def batches(epochs, size=5):
             yield ImageBatch(x[sample], y[sample], sample)
 
 
-def trained(method, epochs=3):
+def trained(method, epochs=3, serve=batches):
     torch.manual_seed(0)
     model = SmallConvNet(width=3)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     solver = method.solver(model, eps=EPS, channels=1, samples=N, leader_optimizer=optimizer)
     torch.manual_seed(1)  # for the first perturbations, whatever the attacker's weights took
-    for batch in batches(epochs):
+    for batch in serve(epochs):
         solver.step(batch)
     return solver
 
@@ -145,3 +147,65 @@ def test_clean_images_may_be_learned_beside_warm_ones():
     perturbation, sign = solver.task.beginning.kept
     assert sign.abs().max() == 1
     assert perturbation.abs().max() <= EPS + 1e-6
+
+
+def shifted(image, down, right, flipped):
+    """Return one image moved, and for each of its pixels where it comes from, or None from outside."""
+    height, width = image.shape[-2:]
+    moved, origin = torch.zeros_like(image), {}
+    for row in range(height):
+        for column in range(width):
+            r, c = row + down, (width - 1 - column if flipped else column) + right
+            if 0 <= r < height and 0 <= c < width:
+                moved[:, row, column] = image[:, r, c]
+                origin[row, column] = (r, c)
+    return moved, origin
+
+
+def test_what_is_kept_follows_an_image_that_is_moved():
+    x, y = data()
+    draw = torch.Generator().manual_seed(2)
+    warm, threat = WarmStart(N, push=0.5), Threat(EPS, Center())
+    sample = torch.arange(N)
+    warm.start(ImageBatch(x, y, sample), threat)
+    answers = (x + (torch.rand(x.shape, generator=draw) - 0.5) * 2 * EPS).clamp(0, 1)
+    gradient = torch.randn(x.shape, generator=draw)
+    warm.remember(ImageBatch(x, y, sample), answers, gradient)
+    before = [kept.clone() for kept in warm.kept]
+
+    sample = torch.tensor([7, 2, 9])
+    movement = CropAndFlip(3).draw(3, draw)
+    batch = ImageBatch(movement(x[sample]), y[sample], sample, movement)
+    begin = warm.start(batch, threat)
+    answers, gradient = batch.x + 0.01, torch.randn(batch.x.shape, generator=draw)
+    warm.remember(batch, answers, gradient)
+
+    assert bool(movement.flipped.any())
+    assert not bool(movement.flipped.all())
+    expected = [kept.clone() for kept in before]
+    for i, number in enumerate(sample.tolist()):
+        how = int(movement.down[i]), int(movement.right[i]), bool(movement.flipped[i])
+        delta, origin = shifted(before[0][number], *how)
+        sign, _ = shifted(before[1][number], *how)
+        z = batch.x[i] + delta + 0.5 * EPS * sign
+        torch.testing.assert_close(begin[i : i + 1], threat.project(batch.x[i : i + 1], z[None]), rtol=0, atol=1e-7)
+        for (row, column), (r, c) in origin.items():
+            expected[0][number, :, r, c] = answers[i, :, row, column] - batch.x[i, :, row, column]
+            expected[1][number, :, r, c] = gradient[i, :, row, column].sign()
+        assert 0 < len(origin) < 64  # something went out of sight
+    assert torch.equal(warm.kept[0], expected[0])
+    assert torch.equal(warm.kept[1], expected[1])
+
+
+def test_a_movement_by_nothing_changes_nothing():
+    def moved(epochs):
+        for batch in batches(epochs):
+            none = torch.zeros(len(batch.y), dtype=torch.int64)
+            yield batch._replace(movement=Movement(none, none, none.bool()))
+
+    still, again = trained(METHODS["warm-fgsm"]), trained(METHODS["warm-fgsm"], serve=moved)
+    for one, other in zip(
+        still.task.leader.state_dict().values(), again.task.leader.state_dict().values(), strict=True
+    ):
+        assert torch.equal(one, other)
+    assert all(map(torch.equal, still.task.beginning.kept, again.task.beginning.kept))
