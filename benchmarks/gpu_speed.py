@@ -128,7 +128,7 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.manual_seed(0)
     torch.backends.cudnn.benchmark = True
-    begin, split, records = time.perf_counter(), load("cifar10", 0, folder=chosen.data_dir), []
+    begin, split, records = time.perf_counter(), load("cifar10", 0, data_dir=chosen.data_dir), []
     print(f"Loading the data took {time.perf_counter() - begin:.1f} s.")
     for precision in chosen.precisions:
         for batch_size in chosen.batch_sizes:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
 from tasks.report.tables import Table
 from tasks.reproduce.scale import Scale
 from tasks.run import Run
-from tasks.vision.config import DROConfig
+from tasks.vision.config import DROConfig, VisionConfig
 from tasks.vision.sweep import Watch
 
 
@@ -43,14 +44,17 @@ class Experiment(abc.ABC):
 
     Attributes:
         what: what it shows, in a few words.
-        data: the data sets for which there is something printed.
     """
 
     what: str
-    data: tuple[str, ...]
+
+    @property
+    @abc.abstractmethod
+    def data(self) -> tuple[str, ...]:
+        """The data sets for which there is something printed."""
 
     @abc.abstractmethod
-    def configs(self, request: Request) -> list[DROConfig]:
+    def configs(self, request: Request) -> Sequence[VisionConfig]:
         """Return the trainings that it needs; none for one that only measures time."""
 
     @abc.abstractmethod

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from tasks.reproduce.black_box import BlackBox
 from tasks.reproduce.epoch_time import EpochTime
 from tasks.reproduce.experiment import Experiment
+from tasks.reproduce.interpolation import AdversarialInterpolation
 from tasks.reproduce.published import SLIM, TABLE2
 from tasks.reproduce.white_box import WhiteBox
 
 EXPERIMENTS: dict[str, Experiment] = {
     "table2": WhiteBox("Accuracy under white-box attacks (Table 2)", TABLE2),
     "table3": EpochTime("Seconds an epoch (Table 3)"),
+    "table4": AdversarialInterpolation("Adversarial interpolation, and what AutoAttack makes of it (Table 4)"),
+    "blackbox": BlackBox("Accuracy under black-box attacks (Tables 4 to 6 of the preprint)"),
     "slim": WhiteBox(
         "Slim attackers, accuracy under white-box attacks (Table 8 of the preprint)",
         SLIM,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final, final
 
-from tasks.vision.config import DROConfig
-from tasks.vision.presets import PAPER
+from tasks.vision.config import AITConfig, DROConfig
+from tasks.vision.presets import AIT_PAPER, PAPER
 
 
 @final
@@ -17,6 +17,7 @@ class Scale:
     Attributes:
         words: what they are, for people.
         base: those of adversarial training.
+        interpolation: those of adversarial interpolation training.
         slim: what the slim attacker's trainings change.
         attacks: for each column of the papers' tables the attack, as `bilevel evaluate` takes it.
         minutes: about how long a training and its attacks take on the machine that the scale is meant for.
@@ -24,6 +25,7 @@ class Scale:
 
     words: str
     base: DROConfig
+    interpolation: AITConfig
     slim: dict[str, Any]
     attacks: dict[str, str]
     minutes: float
@@ -36,35 +38,36 @@ class Scale:
 
 _ATTACKS = {"PGM-20": "PGM-20", "PGM-100": "PGM-100", "CW": "CW-100"}
 
+_SMALL: dict[str, Any] = {
+    "depth": 10,
+    "width": 1,
+    "train_images": 10_000,
+    "test_images": 400,
+    "epochs": 10,
+    "schedule": "cosine",
+    "warmup": 0.1,
+    "attacker": "small",
+    "attacker_width": 16,
+    "attacker_depth": 2,
+    "attacker_gradient": "sample-rms",
+}
+
 PAPER_SCALE = Scale(
     words="as the papers: WRN-34-10, all training images, 100 epochs",
     base=PAPER,
+    interpolation=AIT_PAPER,
     slim={"attacker": "slim"},
     attacks={"AutoAttack": "AutoAttack", **_ATTACKS, "Random": "Random-100000", "own": "own"},
-    minutes=24 * 60,
+    minutes=24.0 * 60.0,
 )
 
 CPU_SCALE = Scale(
     words="small, for 2 cores: WRN-10-1, 10,000 training images, 10 epochs, 400 test images",
-    base=replace(
-        PAPER,
-        depth=10,
-        width=1,
-        train_images=10_000,
-        test_images=400,
-        epochs=10,
-        schedule="cosine",
-        warmup=0.1,
-        attacker="small",
-        attacker_width=16,
-        attacker_depth=2,
-        attacker_gradient="sample-rms",
-        attacker_norm="eval",
-        play="simultaneous",
-    ),
+    base=replace(PAPER, **_SMALL, attacker_norm="eval", play="simultaneous"),
+    interpolation=replace(AIT_PAPER, **_SMALL),
     slim={"attacker": "slim"},
     attacks={"AutoAttack": "AutoAttack", **_ATTACKS, "Random": "Random-1000", "own": "own"},
-    minutes=7,
+    minutes=7.0,
 )
 
 SCALES: Final[dict[str, Scale]] = {"cpu": CPU_SCALE, "paper": PAPER_SCALE}
