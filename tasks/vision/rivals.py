@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from torch import nn
 
 from bilevel.errors import ConfigurationError
-from bilevel.starts import Uniform
 from tasks.vision.attacks import Attack, Transfer, fgsm, pgm
 from tasks.vision.build import Training
-from tasks.vision.methods import L2L
-from tasks.vision.methods.own_attack import OwnAttack
 
 TRANSFERRED = (fgsm, lambda eps: pgm(eps, 10))
 """What surrogates are attacked with, called with the radius: FGSM and PGM-10, as in the preprint's Tables 4 to 6."""
@@ -30,12 +27,7 @@ def own_attack(training: Training, eps: float, label: str = "own attacker") -> A
         eps: the radius.
         label: the attack's name in tables.
     """
-    method = training.config.make_method()
-    if not isinstance(method, L2L):
-        return None
-    # On images that it never saw, a warm attacker begins as at a first visit.
-    start = method.start.scaled(eps) if method.warm is None else Uniform(eps)
-    return OwnAttack(training.solver.rule, eps, method.game, training.solver.steps, start, label)
+    return training.config.make_method().own_attack(training.solver.rule, eps, label)
 
 
 def attackers(others: Sequence[Training], eps: float) -> list[Attack]:

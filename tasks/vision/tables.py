@@ -9,11 +9,14 @@ from torch import nn
 
 from bilevel.learned import BatchMax, LogSign, Preprocess, SampleRMS, Sign, Slim, Small, Wide
 from bilevel.play import FollowerFirst, LeaderFirst, Play, Simultaneous
+from bilevel.play.teaching import same_batch
 from bilevel.rule_loss import LastAnswer, RuleLoss, SummedOverSteps
 from bilevel.starts import Center, Gaussian, Start, Uniform
 from tasks.vision import schedule
+from tasks.vision.data import ImageBatch
 from tasks.vision.games import Away, FeatureLoss, Pairing, RandomOther, Reversed, Towards
 from tasks.vision.methods.per_image import PerImage
+from tasks.vision.methods.teacher import halves
 from tasks.vision.networks import (
     Blueprint,
     Classifier,
@@ -61,6 +64,8 @@ STARTS: dict[str, Callable[[float], Start]] = {
 """Called with the start's size."""
 
 FEATURE_LOSSES: dict[str, FeatureLoss] = {"towards": Towards(), "away": Away()}
+
+EXAMS: dict[str, Callable[[ImageBatch], tuple[ImageBatch, ImageBatch]]] = {"halves": halves, "same": same_batch}
 
 PAIRINGS: dict[str, Pairing] = {"reversed": Reversed(), "random": RandomOther()}
 

@@ -97,6 +97,8 @@ EXPECTED = {
     "2-step-l2l": (3, 2, 1),
     "2-step-grad-only-l2l": (3, 2, 1),
     "k-step-l2l": (4, 3, 1),
+    # Between two lessons.
+    "teacher-l2l": (2, 1, 1),
     # What these keep of an image comes out of the classifier's own backward pass.
     "warm-fgsm": (2, 1, 1),
     "warm-l2l": (2, 1, 1),

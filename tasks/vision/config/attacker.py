@@ -44,12 +44,14 @@ class AttackerSettings(SettingsGroup):
     becomes 1), sample-rms (each image's root mean square becomes 1), sign or log-sign; None: the method's own, which is
     sample-rms (warm-l2l sees the sign too)."""
 
-    attacker_start: str = "center"
+    attacker_start: str | None = None
     """Where the learned attack begins: center (the clean image), uniform or gaussian (a random point around it,
-    projected), or uniform-unprojected (one that may lie outside [0, 1] until the first step is done)."""
+    projected), or uniform-unprojected (one that may lie outside [0, 1] until the first step is done); None: the
+    method's own, which is center, as in the paper, for all but teacher-l2l."""
 
     attacker_start_size: float = 1.0
-    """The radius of its uniform start or the standard deviation of the gaussian, in multiples of eps."""
+    """With an attacker_start: the radius of the uniform start or the standard deviation of the gaussian, in multiples
+    of eps."""
 
     attacker_norm: str = "eval"
     """The classifier's batch norm while the learned attack is made: eval, train or batch, as for pgm_norm."""
@@ -92,7 +94,6 @@ class AttackerSettings(SettingsGroup):
         """
         method = replace(
             method,
-            start=tables.STARTS[self.attacker_start](self.attacker_start_size),
             norm=tables.NORM_MODES[self.attacker_norm],
             play=tables.PLAYS[self.play],
             rule_loss=tables.RULE_LOSSES[self.attacker_loss],
@@ -103,6 +104,8 @@ class AttackerSettings(SettingsGroup):
                 weight_decay=self.attacker_weight_decay,
             ),
         )
+        if self.attacker_start is not None:
+            method = replace(method, start=tables.STARTS[self.attacker_start](self.attacker_start_size))
         if self.attacker_gradient is not None:
             preprocess = tables.PREPROCESSES[self.attacker_gradient]
             method = replace(method, inputs=with_preprocess(method.inputs, preprocess))
@@ -120,7 +123,8 @@ class AttackerSettings(SettingsGroup):
 
     def check(self) -> None:
         """Raise `ConfigurationError` for an unknown name or a number out of range."""
-        look_up(tables.STARTS, self.attacker_start, "start")
+        if self.attacker_start is not None:
+            look_up(tables.STARTS, self.attacker_start, "start")
         look_up(tables.NORM_MODES, self.attacker_norm, "batch-norm mode")
         if self.attacker is not None:
             look_up(tables.ATTACKERS, self.attacker, "attacker")

@@ -8,13 +8,14 @@ from typing import final
 from tasks.names import look_up
 from tasks.vision.config.attacker import AttackerSettings
 from tasks.vision.config.hand_written import HandWrittenSettings
+from tasks.vision.config.teacher import TeacherSettings
 from tasks.vision.config.vision import VisionConfig
-from tasks.vision.methods import L2L, METHODS, Method, SignSteps, Stability
+from tasks.vision.methods import L2L, METHODS, Method, SignSteps, Stability, Teacher
 
 
 @final
 @dataclass(frozen=True)
-class DROConfig(AttackerSettings, HandWrittenSettings, VisionConfig):
+class DROConfig(TeacherSettings, AttackerSettings, HandWrittenSettings, VisionConfig):
     """Train a classifier that withstands perturbed images.
 
     Lengths of attacks are in multiples of eps, so that they go with it.
@@ -27,7 +28,7 @@ class DROConfig(AttackerSettings, HandWrittenSettings, VisionConfig):
     """What the training images are perturbed by: plain (nothing), stability (noise), fgsm, fgsm-rs (random start),
     warm-fgsm (start where the last attack on the image ended), pgm, trades (as pgm, for agreement with the clean
     image), or a learned attacker: naive-l2l, grad-l2l, grad-only-l2l, 2-step-l2l, 2-step-grad-only-l2l, k-step-l2l,
-    warm-l2l."""
+    warm-l2l, teacher-l2l (an attacker that learns to make the classifier robust, not to mislead it)."""
 
     warm: float = 0.5
     """With warm-fgsm and warm-l2l, whose attacks begin where the last on the same image ended: the length of the step
@@ -53,6 +54,8 @@ class DROConfig(AttackerSettings, HandWrittenSettings, VisionConfig):
         method = METHODS[self.method]
         if isinstance(method, L2L | SignSteps) and method.warm is not None:
             method = replace(method, warm=self.warm)
+        if isinstance(method, Teacher):
+            return self.teaching(method, self.equipped(method.attacker, own_steps=False))
         if isinstance(method, L2L):
             return self.equipped(method, own_steps=self.method == "k-step-l2l")
         if isinstance(method, SignSteps):

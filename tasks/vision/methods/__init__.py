@@ -15,8 +15,9 @@ from tasks.vision.methods.per_image import PerImage
 from tasks.vision.methods.plain import Plain
 from tasks.vision.methods.sign import SignSteps
 from tasks.vision.methods.stability import Stability
+from tasks.vision.methods.teacher import Teacher
 
-__all__ = ["AIT_METHODS", "L2L", "METHODS", "Method", "PerImage", "Plain", "SignSteps", "Stability"]
+__all__ = ["AIT_METHODS", "L2L", "METHODS", "Method", "PerImage", "Plain", "SignSteps", "Stability", "Teacher"]
 
 _GRAD_ONLY = (Direction(SampleRMS()),)
 
@@ -49,6 +50,7 @@ METHODS: dict[str, Method] = {
         warm=0.5,
     ),
     "k-step-l2l": _K_STEP,
+    "teacher-l2l": Teacher(),
 }
 """Names of methods of distributionally robust optimization (DRO), for the command line; a program passes the
 objects."""

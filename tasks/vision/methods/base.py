@@ -6,7 +6,9 @@ import abc
 
 from torch import nn, optim
 
+from bilevel.rules import Rule
 from bilevel.solver import Solver
+from tasks.vision.attacks import Attack
 from tasks.vision.data import ImageBatch
 
 
@@ -33,3 +35,13 @@ class Method(abc.ABC):
         Raises:
             ConfigurationError: if ``eps`` is out of range.
         """
+
+    def own_attack(self, rule: Rule, eps: float, label: str = "own attacker") -> Attack | None:
+        """Return what the method has learned as an attack at radius ``eps``; ``None`` for one that learns none.
+
+        Args:
+            rule: the rule of the method's solver.
+            eps: ε, in units of the pixel range [0, 1].
+            label: the attack's name in tables.
+        """
+        return None

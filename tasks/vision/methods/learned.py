@@ -15,12 +15,14 @@ from bilevel.errors import ConfigurationError
 from bilevel.learned import Convolutional, Direction, Input, Iterate, Preprocess, SampleRMS, Small
 from bilevel.play import Play, Simultaneous
 from bilevel.rule_loss import LastAnswer, RuleLoss
-from bilevel.rules import SignGradient, Sum
+from bilevel.rules import Rule, SignGradient, Sum
 from bilevel.solver import Solver
-from bilevel.starts import Center, Start
+from bilevel.starts import Center, Start, Uniform
+from tasks.vision.attacks import Attack
 from tasks.vision.data import ImageBatch
 from tasks.vision.games import Game, Robust
 from tasks.vision.methods.base import Method
+from tasks.vision.methods.own_attack import OwnAttack
 from tasks.vision.norm_modes import EvalModeNorm, NormMode
 from tasks.vision.warm_start import WarmStart
 
@@ -120,6 +122,12 @@ class L2L(Method):
             play=self.play,
             rule_loss=self.rule_loss,
         )
+
+    def own_attack(self, rule: Rule, eps: float, label: str = "own attacker") -> Attack:
+        """Return the attacker as an attack, in its game."""
+        # On images that it never saw, a warm attacker begins as at a first visit.
+        start = self.start.scaled(eps) if self.warm is None else Uniform(eps)
+        return OwnAttack(rule, eps, self.game, self.steps, start, label)
 
 
 def with_preprocess(inputs: Sequence[Input], preprocess: Preprocess) -> tuple[Input, ...]:
