@@ -32,7 +32,8 @@ class CleaningConfig:
     """The data set: digits (of scikit-learn; no files) or mnist."""
 
     data_dir: str | None = None
-    """The folder of MNIST's four files; by default that in the environment variable BILEVEL_DATA."""
+    """The folder of MNIST's four files; by default the one that the environment variable BILEVEL_DATA names, or the
+    usual cache, into which they are downloaded."""
 
     train: int | None = None
     """Training samples; by default 5,000 of MNIST, 600 of the digits."""

@@ -96,6 +96,7 @@ def test_train_and_test_folders(tmp_path):
     split = load("folder", 0, data_dir=tmp_path)
     assert [len(part) for part in (split.train, split.validation, split.test)] == [27, 3, 12]
     assert torch.equal(split.test.pixels, read_folder(tmp_path / "test").pixels)
+    assert {part.name for part in (split.train, split.validation, split.test)} == {tmp_path.name}
     assert load("folder", 0, data_dir=tmp_path, image_size=3).test.pixels.shape == (12, 3, 3, 3)
 
 
@@ -110,6 +111,14 @@ def test_without_a_test_folder_a_fifth_is_set_aside(train, tmp_path):
     assert found == sorted(pixels.flatten().tolist() for pixels in written.values())
     other = load("folder", 1, data_dir=tmp_path)
     assert not torch.equal(split.test.pixels, other.test.pixels)
+
+
+@pytest.mark.parametrize("names", [("train", "test", "val"), ("train", "ship"), ("test", "ship")])
+def test_folders_that_are_neither_parts_nor_classes_are_named(names, tmp_path):
+    for name in names:
+        (tmp_path / name).mkdir()
+    with pytest.raises(DataError, match=rf"holds {', '.join(sorted(names))}: it must hold train and test"):
+        load("folder", 0, data_dir=tmp_path)
 
 
 def test_parts_that_do_not_fit_are_named(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -52,15 +52,7 @@ class ImageFolder(Source):
         if root is None or not root.is_dir():
             what = "No folder was named" if root is None else f"There is no folder {root}"
             raise ConfigurationError(f"{what}: name the one with the classes' folders by data_dir (--data-dir).")
-        if not (root / "train").is_dir():
-            learn, test = hold_out(read_folder(root, size=request.size), None, request.split_seed, share=0.2)
-        else:
-            learn = read_folder(root / "train", size=request.size)
-            if (root / "test").is_dir():
-                test = read_folder(root / "test", size=request.size)
-                _require_same_kind(learn, test, root)
-            else:
-                learn, test = hold_out(learn, None, request.split_seed, share=0.2)
+        learn, test = _parts(root, request)
         return Split(*hold_out(learn, request.validation, request.split_seed), test)
 
 
@@ -104,9 +96,33 @@ def read_folder(folder: Path, *, size: int | None = None, progress: bool = True)
     return Images(pixels, labels, len(names), folder.resolve().name, class_names=tuple(names))
 
 
+def _parts(root: Path, request: Request) -> tuple[Images, Images]:
+    """Return the images to learn from and those to test on."""
+    folders = set(_folders(root))
+    if not folders & {"train", "test"}:
+        learn = read_folder(root, size=request.size)
+        return hold_out(learn, None, request.split_seed, share=0.2)
+    if "train" not in folders or folders - {"train", "test"}:
+        raise DataError(
+            f"{root} holds {', '.join(sorted(folders))}: it must hold train and test with a folder for each class in "
+            "them, or train alone, or folders for classes that are called otherwise."
+        )
+    learn = replace(read_folder(root / "train", size=request.size), name=root.resolve().name)
+    if "test" not in folders:
+        return hold_out(learn, None, request.split_seed, share=0.2)
+    test = replace(read_folder(root / "test", size=request.size), name=learn.name)
+    _require_same_kind(learn, test, root)
+    return learn, test
+
+
+def _folders(folder: Path) -> list[str]:
+    """Return the names of the folders in a folder, sorted, without those that begin with a dot."""
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
 def _files(folder: Path) -> tuple[list[str], list[tuple[Path, int]]]:
     """Return the classes' names, and the files with the number of their class."""
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    names = _folders(folder)
     if len(names) < 2:
         raise DataError(
             f"{folder} has {'one class' if names else 'no classes'}: put the images of each class, of at least two, "
