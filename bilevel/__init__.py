@@ -2,6 +2,7 @@
 
 from bilevel import learned, linear, rules
 from bilevel.checkpoint import CheckpointFolder
+from bilevel.clipping import ClipNorm
 from bilevel.errors import (
     BilevelError,
     CheckpointError,
@@ -73,6 +74,7 @@ __all__ = [
     "CheckpointError",
     "CheckpointFolder",
     "Checkpointed",
+    "ClipNorm",
     "CompetitiveGradient",
     "Condition",
     "ConfigurationError",

@@ -16,6 +16,7 @@ from tasks.run import Run
 from tasks.settings import flags, from_dict, to_dict
 from tasks.vision.build import build
 from tasks.vision.config import CONFIGS, VisionConfig
+from tasks.vision.machine import launch
 from tasks.vision.train import Training, device_of, train
 
 
@@ -23,8 +24,9 @@ from tasks.vision.train import Training, device_of, train
 class TrainVision(Command, abc.ABC):
     """The options of a training that are not its configuration."""
 
-    run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
-    """The folder of the run, a new one; by default runs/ and the method's name."""
+    run_folder: Annotated[Path | None, tyro.conf.arg(name="run", aliases=["--out"])] = None
+    """The folder of the run, a new one; by default runs/ and the method's name. (torchrun takes --run for its own; write
+    --out there.)"""
 
     overwrite: bool = False
     """Remove the run that is in that folder already."""
@@ -44,6 +46,15 @@ class TrainVision(Command, abc.ABC):
         """
         if self.checkpoint_every is not None:
             check_count("checkpoint_every", self.checkpoint_every)
+        _, processes = launch(config)
+        require(
+            config.batch_size % processes.count == 0,
+            f"A batch of {config.batch_size} cannot be divided equally among {processes.count} processes: choose a "
+            f"multiple of {processes.count}.",
+        )
+        go_on(processes.from_first(lambda: self._create(config, usual)), config)
+
+    def _create(self, config: VisionConfig, usual: VisionConfig) -> Run:
         build(config, device=device_of(config))  # what does not fit is said before a folder is made
         folder = self.run_folder or free_folder(Path("runs") / config.label)
         command = f"bilevel train {config.task} {flags(config, usual)} --run {folder}"
@@ -54,7 +65,7 @@ class TrainVision(Command, abc.ABC):
             "tensorboard": self.tensorboard,
             **to_dict(config),
         }
-        go_on(Run.create(folder, settings, overwrite=self.overwrite), config)
+        return Run.create(folder, settings, overwrite=self.overwrite)
 
 
 def go_on(run: Run, config: VisionConfig, *, resume: bool = False) -> None:
@@ -71,7 +82,8 @@ def go_on(run: Run, config: VisionConfig, *, resume: bool = False) -> None:
         title=config.label,
         resume_hint=f"bilevel resume {run.path}",
     )
-    finish(run, trained)
+    if trained.solver.processes.is_first:
+        finish(run, trained)
 
 
 def resume(run: Run) -> None:

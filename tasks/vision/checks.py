@@ -80,8 +80,8 @@ def check_images(images: Images) -> None:
     _check_labels(images.labels, images.classes, images.name)
 
 
-def check_training(images: Images, batch_size: int, model: nn.Module) -> None:
-    """Raise unless ``model`` can learn from ``images`` in batches of ``batch_size``.
+def check_training(images: Images, batch_size: int, model: nn.Module, processes: int = 1) -> None:
+    """Raise unless ``model`` can learn from ``images`` in batches of ``batch_size``, shared by ``processes``.
 
     A last batch of one image has no statistics to speak of, so that a model with batch norm is refused it.
 
@@ -94,17 +94,20 @@ def check_training(images: Images, batch_size: int, model: nn.Module) -> None:
             f"The batch size is {batch_size}, but {images.name} has {len(images)} images to learn from: choose one "
             f"from 1 to {len(images)}."
         )
-    last = len(images) % batch_size or batch_size
+    last = (len(images) % batch_size or batch_size) // processes
     if last == 1 and any(getattr(layer, "track_running_stats", False) for layer in model.modules()):
+        shared = f" in {processes} processes" if processes > 1 else ""
         raise ConfigurationError(
-            f"With {len(images)} images and a batch size of {batch_size} there are batches of a single image, of which "
-            f"batch norm cannot take statistics: choose another batch size, such as {_without_remainder(len(images))}."
+            f"With {len(images)} images and a batch size of {batch_size}{shared} there are batches of a single image, "
+            "of which batch norm cannot take statistics: choose another batch size, such as "
+            f"{_without_remainder(len(images), processes)}."
         )
 
 
-def _without_remainder(images: int) -> int:
-    """Return a batch size near 64 that leaves no last batch of one image."""
-    sizes = [size for size in range(2, images + 1) if images % size != 1]
+def _without_remainder(images: int, processes: int) -> int:
+    """Return a batch size near 64 that leaves no process a last batch of one image."""
+    whole = range(2 * processes, images + 1, processes)
+    sizes = [size for size in whole if (images % size or size) // processes != 1]
     return min(sizes, key=lambda size: abs(size - 64))
 
 

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import nn
 
 from bilevel.checkpoint import CheckpointFolder
-from bilevel.errors import CheckpointError, ConfigurationError
+from bilevel.errors import CheckpointError
 from bilevel.fit import fit
 from bilevel.loggers import Logger
 from bilevel.progress import Progress
-from tasks.vision import tables
 from tasks.vision.build import Training, build
+from tasks.vision.compilation import compile_or_warn
 from tasks.vision.config import VisionConfig
 from tasks.vision.data import Split
 from tasks.vision.evaluation import accuracy
+from tasks.vision.machine import fabric_of, launch, precision_of
 from tasks.vision.methods import Method
 
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-
 __all__ = ["Training", "build", "device_of", "restore", "train"]
+
+AVERAGE = "averaged weights"
+"""The name of the averaged classifier in a checkpoint."""
 
 
 def train(
@@ -36,6 +35,7 @@ def train(
     folder: str | Path | None = None,
     *,
     resume: bool = False,
+    model: nn.Module | None = None,
     method: Method | None = None,
     split: Split | None = None,
     checkpoint_every: int | None = None,
@@ -46,12 +46,14 @@ def train(
 ) -> Training:
     """Train as ``config`` says; the test part of the data is not touched.
 
-    The log has the accuracy on the clean validation images, ``validation_accuracy``; the last classifier is the result.
+    The log has the accuracy on the clean validation images, ``validation_accuracy``; the last classifier is the result,
+    or the average of its weights. Where several devices train together, each of their processes calls this.
 
     Args:
         config: the configuration. Its seed is set here, at the start of a training, and nowhere else.
         folder: where the log and the checkpoints go; ``None`` keeps neither.
         resume: go on from the folder's last good checkpoint.
+        model: another classifier than the one that ``config`` names: images in [0, 1] to logits (n, classes).
         method: another method than the one that ``config`` names.
         split: other data than those that ``config`` names.
         checkpoint_every: a checkpoint after so many steps; ``None`` after each epoch.
@@ -65,16 +67,20 @@ def train(
 
     Raises:
         ConfigurationError: if something is out of range or does not fit, before anything is trained.
-        CheckpointError, NonFiniteError, Interrupted: as `bilevel.fit` does.
+        CheckpointError, NonFiniteError, OutOfMemoryError, ProcessError, Interrupted: as `bilevel.fit` does.
     """
-    fabric = _fabric(config)
+    fabric, processes = launch(config)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     random.seed(config.seed)
     np.random.seed(config.seed % 2**32)  # noqa: NPY002 (the global generator is meant)
     torch.manual_seed(config.seed)
-    training = build(config, method=method, split=split, device=fabric.device)
-    with _precision(fabric):
+    training = build(config, model=model, method=method, split=split, device=fabric.device, processes=processes)
+    leader, average = training.solver.task.leader, training.average
+    with precision_of(fabric):
+        if config.compile:
+            size = config.batch_size // processes.count
+            compile_or_warn(leader, training.split.train.batch(slice(0, size)).x)
         fitted = fit(
             training.solver,
             training.batches,
@@ -84,6 +90,8 @@ def train(
             checkpoint_every=checkpoint_every,
             evaluate=lambda: {"validation_accuracy": accuracy(training.model, training.split.validation)},
             step_schedulers=[training.scheduler],
+            after_step=[] if average is None else [average.update],
+            extras={} if average is None else {AVERAGE: average},
             loggers=loggers,
             progress=progress,
             title=config.label if title is None else title,
@@ -92,12 +100,15 @@ def train(
     return replace(training, fitted=fitted)
 
 
-def restore(config: VisionConfig, folder: str | Path, *, device: torch.device | str = "cpu") -> Training:
+def restore(
+    config: VisionConfig, folder: str | Path, *, model: nn.Module | None = None, device: torch.device | str = "cpu"
+) -> Training:
     """Return the parts of a training as they are in its folder's last good checkpoint, in evaluation mode.
 
     Args:
         config: the configuration with which it was trained.
         folder: where it was trained.
+        model: the classifier, if it is another one than ``config`` names; it takes up the weights.
         device: where model and data are put.
 
     Raises:
@@ -108,13 +119,15 @@ def restore(config: VisionConfig, folder: str | Path, *, device: torch.device | 
     if found is None:
         raise CheckpointError(f"{folder} holds no checkpoint: train first, with this folder.")
     with torch.random.fork_rng():  # the first weights are replaced at once
-        training = build(config, device=device)
+        training = build(config, model=model, device=device)
     path, state = found
     try:
         training.solver.load_state_dict(state["solver"])
-    except (CheckpointError, KeyError) as error:
+        if training.average is not None:
+            training.average.load_state_dict(state["extras"][AVERAGE])
+    except (CheckpointError, KeyError, RuntimeError) as error:
         raise CheckpointError(f"{path} does not fit the configuration of its run: {error}") from error
-    for part in (training.model, training.solver.rule):
+    for part in (training.model, training.solver.task.leader, training.solver.rule):
         if isinstance(part, nn.Module):
             part.eval()
     return training
@@ -126,31 +139,4 @@ def device_of(config: VisionConfig) -> torch.device:
     Raises:
         ConfigurationError: if it is not there.
     """
-    return _fabric(config).device
-
-
-def _fabric(config: VisionConfig) -> Fabric:
-    """Return Lightning's handle of the device and the precision that ``config`` asks for."""
-    try:
-        from lightning_fabric import Fabric
-    except ImportError as error:
-        raise ConfigurationError("Training on images needs Lightning Fabric: pip install 'bilevel[vision]'.") from error
-    try:
-        return Fabric(
-            accelerator=tables.DEVICES[config.device], devices=1, precision=tables.PRECISIONS[config.precision]
-        )
-    except (RuntimeError, ValueError) as error:
-        raise ConfigurationError(f"The device {config.device} cannot be used: {error}") from error
-
-
-@contextmanager
-def _precision(fabric: Fabric) -> Iterator[None]:
-    """Within the context networks compute in the precision of ``fabric``."""
-    # Autocast would keep its copies of the weights until the context ends, whatever the optimizers do to them.
-    cached = torch.is_autocast_cache_enabled()
-    torch.set_autocast_cache_enabled(False)
-    try:
-        with fabric.autocast():
-            yield
-    finally:
-        torch.set_autocast_cache_enabled(cached)
+    return fabric_of(config).device

@@ -21,9 +21,10 @@ from tasks.vision.config import CONFIGS, DROConfig
 from tasks.vision.data import Split, digits
 from tasks.vision.datasets import DATASETS
 from tasks.vision.evaluation import accuracy
+from tasks.vision.machine import fabric_of, precision_of
 from tasks.vision.methods import AIT_METHODS, METHODS
 from tasks.vision.presets import DEFAULT, PRESETS
-from tasks.vision.train import _fabric, _precision, build, restore, train
+from tasks.vision.train import build, restore, train
 
 QUICK = DROConfig(
     method="2-step-l2l", epochs=2, batch_size=32, width=4, attacker_width=4, attacker_start="uniform",
@@ -152,7 +153,7 @@ def test_schedules(schedule, warmup, split):
 def test_in_mixed_precision_a_changed_weight_is_used_at_once():
     """Autocast's cached copies of the weights would outlive the optimizers' steps."""
     layer, x = torch.nn.Linear(4, 3), torch.rand(2, 4)
-    with _precision(_fabric(replace(QUICK, precision="bf16-mixed"))):
+    with precision_of(fabric_of(replace(QUICK, precision="bf16-mixed"))):
         assert layer(x).dtype == torch.bfloat16
         with torch.no_grad():
             layer.weight.zero_()
