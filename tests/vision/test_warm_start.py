@@ -13,6 +13,7 @@ from bilevel.errors import ConfigurationError
 from bilevel.rule_loss import Proximal
 from bilevel.starts import Center
 from tasks.vision.data import CropAndFlip, ImageBatch, Movement
+from tasks.vision.games.mixed import Mixed
 from tasks.vision.methods import L2L, METHODS, SignSteps
 from tasks.vision.methods.learned import ADAM
 from tasks.vision.networks import SmallConvNet
@@ -143,7 +144,7 @@ def test_bad_arguments_are_refused(samples, push):
 
 
 def test_clean_images_may_be_learned_beside_warm_ones():
-    solver = trained(SignSteps(steps=1, step=0.75, warm=0.5, beta=1.0))
+    solver = trained(SignSteps(steps=1, step=0.75, warm=0.5, game=Mixed(beta=1.0)))
     perturbation, sign = solver.task.beginning.kept
     assert sign.abs().max() == 1
     assert perturbation.abs().max() <= EPS + 1e-6
