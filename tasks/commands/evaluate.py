@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, final
 
+import torch
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -64,10 +65,17 @@ class Evaluate(Command):
     device: str = "cpu"
     """Where to attack: auto (the fastest that is there), cpu, cuda or mps."""
 
+    threads: int | None = None
+    """How many CPU cores PyTorch uses; by default as many as in the training."""
+
     def run(self) -> None:
         """Attack, write the results into the run, and show them."""
         check_count("batch_size", self.batch_size)
         run = Run.open(self.folder)
+        threads = config_of(run).threads if self.threads is None else self.threads
+        if threads is not None:
+            check_count("threads", threads)
+            torch.set_num_threads(threads)
         training = self._restored(run)
         eps = training.config.eps if self.eps is None else self.eps
         if self.images is not None:

@@ -13,6 +13,7 @@ from tasks.report.drawing.image import png, svg
 from tasks.report.drawing.style import Style
 from tasks.report.lines import EPS, ITERATIONS, Panel, panels
 from tasks.report.looks import looks_of, named_trainings
+from tasks.report.masking import masking_notices, masking_tables
 from tasks.report.material import Material
 from tasks.report.methods import Setting, frontier_of, settings
 from tasks.report.notices import Notice, notices
@@ -38,9 +39,10 @@ def compose(material: Material, title: str, tables: Sequence[Table] = ()) -> Doc
     looks = looks_of(compared, curves, material)
     sections = [
         Section("compared", "Beside what was printed", tables=tuple(tables)) if tables else None,
-        _notices(compared, curves),
+        _notices(compared, curves, material),
         *(_frontier(setting, looks, i, len(compared)) for i, setting in enumerate(compared)),
         _tables(compared, material),
+        _masking(material),
         _curves(curves, looks),
         _pictures(material),
         _training(material, looks),
@@ -68,8 +70,8 @@ def _facts(compared: Sequence[Setting], material: Material) -> list[tuple[str, s
     return [(name, value) for name, value in facts if value]
 
 
-def _notices(compared: Sequence[Setting], curves: Sequence[Panel]) -> Section | None:
-    found = []
+def _notices(compared: Sequence[Setting], curves: Sequence[Panel], material: Material) -> Section | None:
+    found = masking_notices(material.results)
     for setting in compared:
         prefix = f"{setting.label}: " if len(compared) > 1 else ""
         found += [Notice(prefix + notice.text, notice.caution) for notice in notices(setting)]
@@ -105,6 +107,15 @@ def _tables(compared: Sequence[Setting], material: Material) -> Section | None:
     other = other_table(material.results)
     tables += [other] if other else []
     return Section("results", "Results", tables=tuple(tables)) if tables else None
+
+
+def _masking(material: Material) -> Section | None:
+    tables = masking_tables(material.results)
+    text = (
+        "Are the gradients masked, so that attacks by gradients fail while the classifier is not robust? The worst "
+        "comes first. What needs judgement is listed with the reason why no program decides it."
+    )
+    return Section("masking", "Masking check", text, tables=tuple(tables)) if tables else None
 
 
 def _curves(curves: Sequence[Panel], looks: dict[str, Style]) -> Section | None:

@@ -49,8 +49,8 @@ class Material:
     Attributes:
         names: the runs' names, each different.
         runs: the runs.
-        results: the records of all runs; each has a ``kind``, the name of its ``run``, and a method that means one
-            thing only.
+        results: the records of all runs; each has a ``kind``, the name of its ``run``, a method that means one thing
+            only, and the ``folder`` of its run if that is one classifier's.
         curves: the curves' records, likewise.
         trainings: the tables of metrics.
         pictures: the runs' pictures.
@@ -133,7 +133,9 @@ def _checked(record: dict[str, Any], run: Run, name: str, ambiguous: set[Any]) -
     )
     kind = next(kind for kind in kinds if kind in {LEARNED, HAND_WRITTEN})
     method = f"{method} ({name})" if record.get("method") in ambiguous else method
-    return record | {"kind": kind, "method": method, "run": name}
+    # A run of one classifier can be evaluated again, by its folder.
+    folder = {"folder": str(run.path)} if run.config.get("task") in {"dro", "ait"} else {}
+    return record | {"kind": kind, "method": method, "run": name} | folder
 
 
 def _trainings(run: Run, name: str) -> list[Training]:

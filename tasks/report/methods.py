@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 from tasks.report.estimate import Estimate
@@ -13,6 +13,9 @@ from tasks.report.frontier import Frontier, Point
 from tasks.report.material import LEARNED
 
 Record = dict[str, Any]
+
+AUTO_ATTACK = "AutoAttack"
+"""The attack by whose accuracies classifiers are compared."""
 
 
 @final
@@ -30,6 +33,7 @@ class Method:
         strongest_attack: the attack of the lowest mean.
         left_out: the seeds that met fewer attacks, which ``strongest`` leaves out.
         seconds: the mean training time; ``None`` if not recorded.
+        folder: that of a run in which more of it can be measured; ``None`` if that is not known.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Method:
     strongest_attack: str
     left_out: tuple[Any, ...]
     seconds: float | None
+    folder: str | None = None
 
     @property
     def learned(self) -> bool:
@@ -68,6 +73,7 @@ class Setting:
         eps: its radius.
         methods: the most robust first.
         attacks: every attack's name, the one that leaves the lowest mean accuracy first.
+        settings: for an attack's name a sentence with its steps, their size and its start, as far as they are recorded.
     """
 
     task: str | None
@@ -77,6 +83,7 @@ class Setting:
     eps: float | None
     methods: tuple[Method, ...]
     attacks: tuple[str, ...]
+    settings: dict[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -131,7 +138,20 @@ def _setting(key: tuple[Any, ...], records: Sequence[Record]) -> Setting:
             means[attack].append(estimate.mean)
     attacks = sorted(means, key=lambda attack: statistics.fmean(means[attack]))
     task, data, split, norm, eps = key
-    return Setting(task, data, split, norm, None if eps is None else float(eps), tuple(methods), tuple(attacks))
+    radius = None if eps is None else float(eps)
+    return Setting(task, data, split, norm, radius, tuple(methods), tuple(attacks), _settings_of(records))
+
+
+def _settings_of(records: Sequence[Record]) -> dict[str, str]:
+    """Say for each attack how it was set, if all of its records say the same."""
+    said: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        steps, size, start = (record.get(name) for name in ("steps", "step_size", "start"))
+        parts = [] if steps is None else [f"{steps} step{'s' if steps != 1 else ''}"]
+        parts += [] if size is None else [f"of {size:.3g}"]
+        parts += [] if start is None else [f"from {start}"]
+        said[record["attack"]].add(" ".join(parts))
+    return {name: f"{name}: {texts.pop()}." for name, texts in said.items() if len(texts) == 1 and texts != {""}}
 
 
 def _method(name: str, records: Sequence[Record]) -> Method:
@@ -154,6 +174,7 @@ def _method(name: str, records: Sequence[Record]) -> Method:
         strongest_attack=min(attacks, key=lambda attack: attacks[attack].mean),
         left_out=tuple(seed for seed in seeds if seed not in complete),
         seconds=statistics.fmean(known) if known else None,
+        folder=records[0].get("folder"),
     )
 
 

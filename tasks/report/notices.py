@@ -10,6 +10,7 @@ from typing import final
 from tasks.report.estimate import Estimate, combine
 from tasks.report.frontier import Verdict, compare
 from tasks.report.methods import Method, Setting, frontier_of
+from tasks.report.upper_bounds import upper_bounds, without_auto_attack
 
 _MASKED = 0.05  # a gap between attacks from which it is pointed out
 
@@ -32,6 +33,7 @@ def notices(setting: Setting) -> list[Notice]:
     """Say what the numbers of one setting show, and what they do not."""
     return [
         *_most_robust(setting),
+        *_upper_bounds(setting),
         *_against_frontier(setting),
         *_uneven(setting),
         *_masking(setting),
@@ -126,6 +128,11 @@ def _uneven(setting: Setting) -> list[Notice]:
     return result
 
 
+def _upper_bounds(setting: Setting) -> list[Notice]:
+    missing = without_auto_attack(setting)
+    return [Notice(upper_bounds(missing, named=len(missing) < len(setting.methods)), True)] if missing else []
+
+
 def _masking(setting: Setting) -> list[Notice]:
     """Look for the signs of gradient masking that a table of attacks can show (Athalye et al. 2018)."""
     result = _cross_entropy_fails(setting.methods)
@@ -155,7 +162,11 @@ def _cross_entropy_fails(methods: Sequence[Method]) -> list[Notice]:
     falls: dict[str, list[tuple[float, str]]] = {}
     for method in methods:
         # "PGM-100 + CW-100" is the worst of two: it is one of the others.
-        sign = {name: e for name, e in method.attacks.items() if re.fullmatch(r"(PGM|PGD|FGSM)[-\d\s]*", name.upper())}
+        sign = {
+            name: e
+            for name, e in method.attacks.items()
+            if re.fullmatch(r"(PGM|PGD|FGSM)[-\d\s]*(:\w+)?", name.upper())
+        }
         others = {name: e for name, e in method.attacks.items() if name not in sign}
         if not sign or not others:
             continue

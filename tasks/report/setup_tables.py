@@ -12,7 +12,7 @@ from tasks.report.tables import Cell, Table
 
 def attack_table(records: Sequence[Mapping[str, Any]]) -> Table | None:
     """Make a table that describes each attack; ``None`` if the records say nothing of them."""
-    fields = [f for f in ("norm", "eps", "steps", "step_size", "start", "n") if any(f in r for r in records)]
+    fields = [f for f in ("norm", "eps", "steps", "step_size", "start", "looks", "n") if any(f in r for r in records)]
     known = {
         (record["attack"], *(_value(record.get(field)) for field in fields)): None
         for record in records
@@ -26,8 +26,14 @@ def attack_table(records: Sequence[Mapping[str, Any]]) -> Table | None:
 
 def other_table(records: Sequence[Mapping[str, Any]]) -> Table | None:
     """Make a table of the records that are no accuracy under attack; ``None`` if there are none."""
-    others = [record for record in records if record.get("robust") is None or record.get("attack") is None]
-    hidden = {"kind", "robust", "attack"} | ({"run"} if len({record["run"] for record in others}) == 1 else set())
+    others = [
+        record
+        for record in records
+        if (record.get("robust") is None or record.get("attack") is None) and record.get("finding") is None
+    ]
+    hidden = {"kind", "robust", "attack", "folder"} | (
+        {"run"} if len({record["run"] for record in others}) == 1 else set()
+    )
     columns = list(dict.fromkeys(key for record in others for key in record if key not in hidden))
     columns = [column for column in columns if any(record.get(column) is not None for record in others)]
     if not others or not columns:

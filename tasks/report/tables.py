@@ -8,8 +8,9 @@ from typing import final
 
 from tasks.report.estimate import Estimate
 from tasks.report.frontier import compare
-from tasks.report.methods import Method, Setting, frontier_of
+from tasks.report.methods import AUTO_ATTACK, Method, Setting, frontier_of
 from tasks.report.notices import percent
+from tasks.report.upper_bounds import upper_bounds, without_auto_attack
 
 
 @final
@@ -53,15 +54,21 @@ class Table:
 
 
 def main_table(setting: Setting) -> Table:
-    """Make the table of one setting: clean, the strongest attack, each attack, training time; the best marked."""
+    """Make the table of one setting: AutoAttack, the strongest attack, clean, training time, each attack."""
     uneven = len({len(method.seeds) for method in setting.methods}) > 1
     timed = any(method.seconds is not None for method in setting.methods)
     several = len(setting.attacks) > 1
     columns: list[tuple[str, list[Cell]]] = [("method", [_name(method, uneven=uneven) for method in setting.methods])]
+    leading = [attack for attack in setting.attacks if attack == AUTO_ATTACK]
+    columns += [(a, _accuracies([m.attacks.get(a) for m in setting.methods], missing="not run")) for a in leading]
     if several:
         notes = [method.strongest_attack for method in setting.methods]
         columns.append(("strongest attack", _accuracies([m.strongest for m in setting.methods], notes)))
-    attacks = [(attack, _accuracies([m.attacks.get(attack) for m in setting.methods])) for attack in setting.attacks]
+    attacks = [
+        (attack, _accuracies([m.attacks.get(attack) for m in setting.methods]))
+        for attack in setting.attacks
+        if attack not in leading
+    ]
     if not several:
         columns += attacks
     columns.append(("clean", _accuracies([method.clean for method in setting.methods])))
@@ -86,13 +93,15 @@ def _name(method: Method, *, uneven: bool) -> Cell:
     return Cell(method.name, (method.kind, seeds) if uneven else (method.kind,))
 
 
-def _accuracies(estimates: Sequence[Estimate | None], notes: Sequence[str] | None = None) -> list[Cell]:
+def _accuracies(
+    estimates: Sequence[Estimate | None], notes: Sequence[str] | None = None, missing: str = "–"
+) -> list[Cell]:
     means = [e.mean for e in estimates if e is not None]
     best = max(means) if len(means) > 1 else None
     cells = []
     for i, estimate in enumerate(estimates):
         if estimate is None:
-            cells.append(Cell("–"))
+            cells.append(Cell(missing))
             continue
         seeds = (
             [] if estimate.spread is None else [f"worst {percent(estimate.worst)}", f"sd {percent(estimate.spread)}"]
@@ -111,7 +120,8 @@ def _seconds(seconds: float) -> str:
 def _reading(setting: Setting, *, several: bool) -> str:
     counts = sorted({n for m in setting.methods for e in m.attacks.values() for n in e.counts if n})
     seeds = sorted({len(method.seeds) for method in setting.methods})
-    said = []
+    missing = without_auto_attack(setting)
+    said = [upper_bounds(missing, named=len(missing) < len(setting.methods))] if missing else []
     if several:
         said.append("“Strongest attack” is the lowest accuracy of each seed over its attacks; the attack named is the "
                     "one of the lowest mean.")  # fmt: skip
@@ -126,6 +136,7 @@ def _reading(setting: Setting, *, several: bool) -> str:
         said.append("The number of images is not recorded, so no binomial standard error is given.")
     if len(setting.methods) > 1:
         said.append("The best of a column is bold.")
+    said += [setting.settings[attack] for attack in setting.attacks if attack in setting.settings]
     return " ".join(said)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, final
 from bilevel.errors import ConfigurationError
 from tasks.report.curve_notices import curve_notices
 from tasks.report.lines import panels
+from tasks.report.masking import masking_notices
 from tasks.report.material import gather
 from tasks.report.methods import settings
 from tasks.report.notices import Notice, notices
@@ -49,6 +50,7 @@ def summarise(runs: Sequence[Run]) -> Summary:
     material = gather(runs)
     compared = settings(material.results)
     found = [notice for setting in compared for notice in notices(setting)] + curve_notices(panels(material.curves))
+    found += masking_notices(material.results)
     return Summary(
         tuple(main_table(setting) for setting in compared), tuple(sorted(found, key=lambda notice: notice.caution))
     )
