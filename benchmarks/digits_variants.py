@@ -20,13 +20,15 @@ import torch
 import tyro
 
 from tasks.vision.assess import attacks_for
-from tasks.vision.config import DROConfig
+from tasks.vision.config import AITConfig, DROConfig, VisionConfig
 from tasks.vision.evaluation import evaluate
 from tasks.vision.train import train
 
 BASE = DROConfig(reach=1.25, warmup=0.1)
+ALONE = {"attacker_base": 0.0, "attacker_scale": 1.0}
 RS = {"pgm_start": "uniform", "pgm_step": 0.75}
-TWO, GRAD, WARM = "2-step-l2l", "grad-l2l", "warm-l2l"
+AIT = AITConfig(reach=1.25, warmup=0.1)
+TWO, GRAD, WARM, TEACHER = "2-step-l2l", "grad-l2l", "warm-l2l", "teacher-l2l"
 
 
 def _pgm(steps: int, **settings: object) -> DROConfig:
@@ -37,7 +39,7 @@ def _of(method: str, **settings: object) -> DROConfig:
     return replace(BASE, method=method, **settings)
 
 
-VARIANTS: dict[str, DROConfig] = {
+VARIANTS: dict[str, VisionConfig] = {
     "fgsm": _of("fgsm"),
     "fgsm-rs": _of("fgsm-rs"),
     "fgsm-rs, reach 1": _of("fgsm-rs", reach=1.0),
@@ -69,10 +71,19 @@ VARIANTS: dict[str, DROConfig] = {
     "warm-l2l, correction 0.5": _of(WARM, attacker_scale=0.5),
     "warm-l2l, attacker rate 1e-2": _of(WARM, attacker_lr=1e-2),
     "warm-l2l, width 16, two layers": _of(WARM, attacker="small"),
+    "teacher-l2l": _of(TEACHER),
+    "teacher-l2l, no step by hand": _of(TEACHER, **ALONE),
+    "teacher-l2l, no step by hand, attacker rate 1e-2": _of(TEACHER, **ALONE, attacker_lr=1e-2),
+    "teacher-l2l, no step by hand, a lesson every step": _of(TEACHER, **ALONE, teacher_every=1),
+    "trades-10": _of("trades"),
+    "trades-3": _of("trades", pgm_steps=3, pgm_step=0.75),
+    "stability": _of("stability"),
+    "ait": AIT,
+    "ait-grad-l2l": replace(AIT, method="grad-l2l"),
 }
 
 
-def measure(name: str, config: DROConfig) -> dict[str, object]:
+def measure(name: str, config: VisionConfig) -> dict[str, object]:
     torch.set_num_threads(1)
     training = train(config, progress=False)
     (attack,) = attacks_for(training, ("PGM-100+CW-100",), config.eps)

@@ -102,6 +102,9 @@ def test_the_settings_of_trades_stability_and_the_mixture_reach_the_methods():
     assert method.start == METHODS["trades"].start
     assert replace(trades, pgm_start="uniform-unprojected").make_method().start == Uniform(1.0, feasible=False)
     assert DROConfig(method="fgsm", pgm_beta=2.0).make_method().game == Mixed(2.0)
+    taught = DROConfig(method="teacher-l2l")
+    assert (taught.make_method().attacker.base, taught.make_method().attacker.start) == (1.25, Uniform(1.0))
+    assert replace(taught, attacker_base=0.0).make_method().attacker.base is None
     noisy = DROConfig(method="stability", stability_alpha=0.5, stability_noise=0.1)
     assert noisy.make_method() == Stability(0.5, 0.1)
 

@@ -33,8 +33,8 @@ class AttackerSettings(SettingsGroup):
     """With attacker small: whether its last layer sees the input again."""
 
     attacker_base: float | None = None
-    """The length of a sign-gradient step to which the attacker's output is added, in multiples of eps; None: the
-    method's own, which for all but warm-l2l is no step."""
+    """The length of a sign-gradient step to which the attacker's output is added, in multiples of eps, 0 for no step;
+    None: the method's own, which for all but warm-l2l and teacher-l2l is no step."""
 
     attacker_scale: float | None = None
     """The largest change of a pixel by the attacker in one step, in multiples of eps; None: the method's own."""
@@ -117,7 +117,7 @@ class AttackerSettings(SettingsGroup):
             method = replace(method, steps=self.k_steps, scale=self.k_scale)
         return replace(
             method,
-            base=method.base if self.attacker_base is None else self.attacker_base,
+            base=method.base if self.attacker_base is None else self.attacker_base or None,
             scale=method.scale if self.attacker_scale is None else self.attacker_scale,
         )
 
@@ -133,9 +133,9 @@ class AttackerSettings(SettingsGroup):
         look_up(tables.RULE_LOSSES, self.attacker_loss, "loss of the attacker")
         look_up(tables.PLAYS, self.play, "play")
         self.check_positive(
-            "attacker_width", "attacker_depth", "attacker_start_size", "attacker_lr", "attacker_base", "attacker_scale",
+            "attacker_width", "attacker_depth", "attacker_start_size", "attacker_lr", "attacker_scale",
             "k_steps", "k_scale",
         )  # fmt: skip
-        self.check_not_negative("attacker_weight_decay")
+        self.check_not_negative("attacker_weight_decay", "attacker_base")
         if not all(0 <= beta < 1 for beta in self.attacker_betas):
             raise ConfigurationError(f"attacker_betas must be in [0, 1), got {self.attacker_betas}.")

@@ -49,9 +49,9 @@ class Teacher(Method):
     Source: the aim is that of LAS-AT (Jia et al. 2022), which takes policy gradients.
     """
 
-    attacker: L2L = L2L(start=Uniform(1.0))  # noqa: RUF009 (frozen)
-    """The attacker, the game and the attack; its own play and loss are not used. By default it begins at a random
-    point, where a teacher that does not attack still perturbs."""
+    attacker: L2L = L2L(start=Uniform(1.0), base=1.25, scale=0.25)  # noqa: RUF009 (frozen)
+    """The attacker, the game and the attack; its own play and loss are not used. By default it corrects a step by hand
+    (FGSM-RS): a new network hardly perturbs, and a teacher has few lessons in which to find that it should."""
 
     every: int = 10
     """A lesson before every so many steps, at least 1."""
