@@ -15,7 +15,27 @@ from bilevel.errors import ConfigurationError, TaskError
 from bilevel.learned import Convolutional, Direction, Iterate, Noise, Sign, Small
 from bilevel.rules import SignGradient
 from bilevel.starts import Center, Gaussian, Uniform
-from tasks.vision.attacks import PGM, Attack, CrossEntropy, Learned, Margin, Random, Worst, cw, fgsm, named, pgm
+from tasks.vision.attacks import (
+    APGD,
+    PGM,
+    Attack,
+    AutoAttack,
+    CrossEntropy,
+    Learned,
+    Margin,
+    Random,
+    Square,
+    TargetedAPGD,
+    TauSearch,
+    Transfer,
+    Worst,
+    auto_attack,
+    cw,
+    fgsm,
+    named,
+    pgm,
+)
+from tasks.vision.attacks.auto_attack import AutoAttackPart
 from tasks.vision.data import ImageBatch
 
 
@@ -39,7 +59,20 @@ def every_attack() -> list[Attack]:
         Random(0.1, draws=5),
         Learned(learned_rule(noise=True), 0.1, steps=2, start=Uniform(0.1)),
         Worst(pgm(0.1, 2), Random(0.1, draws=3)),
+        APGD(0.1, 7),
+        TargetedAPGD(0.1, 4, targets=3),
+        Square(0.1, 9),
+        TauSearch(0.1, 4),
+        Transfer(surrogate(), PGM(0.1, 2, 0.05, start=Uniform(0.1))),
+        *([AutoAttackPart(0.1, part) for part in ("apgd-ce", "fab-t")] if auto_attack.installed() else []),
     ]
+
+
+def surrogate() -> Mixed:
+    """Return another classifier than the one that is attacked, always the same."""
+    with torch.random.fork_rng():
+        torch.manual_seed(11)
+        return Mixed()
 
 
 def names(attack: Attack) -> str:
@@ -243,7 +276,9 @@ def test_the_images_stay_within_the_ball_and_the_range(attack):
     assert not found.requires_grad
     assert found.min() >= 0
     assert found.max() <= 1
-    assert 0.05 < (found - batch.x).abs().max() <= 0.1 + 1e-7
+    # Two of them look for the smallest perturbation that does.
+    smallest = attack.name.startswith(("CW-search", "AutoAttack fab"))
+    assert (0 if smallest else 0.05) < (found - batch.x).abs().max() <= 0.1 + 1e-7
 
 
 @pytest.mark.parametrize("attack", every_attack(), ids=names)
@@ -266,11 +301,14 @@ class Fails(Mixed):
 
 
 @pytest.mark.parametrize("breaks", [False, True])
-@pytest.mark.parametrize("attack", every_attack(), ids=names)
+@pytest.mark.parametrize(
+    "attack", [*every_attack(), *([AutoAttack(0.1)] if auto_attack.installed() else [])], ids=names
+)
 def test_nothing_is_left_behind(attack, breaks):
     model, batch = Fails() if breaks else Mixed(), images()
     rule = attack.rule if isinstance(attack, Learned) else nn.Identity()
-    modules = nn.ModuleList([model, rule]).train()
+    other = attack.surrogate if isinstance(attack, Transfer) else nn.Identity()
+    modules = nn.ModuleList([model, rule, other]).train()
     # Modes and flags that differ from part to part, and gradients on some.
     model.drop.eval()
     model.conv.bias.requires_grad_(False)
@@ -280,7 +318,7 @@ def test_nothing_is_left_behind(attack, breaks):
     flags = [p.requires_grad for p in modules.parameters()]
     gradients = [(p.grad, None if p.grad is None else p.grad.clone()) for p in modules.parameters()]
     clean, random = batch.x.clone(), torch.get_rng_state()
-    if breaks and attack.name != "FGSM":
+    if breaks and attack.name != "FGSM" and not isinstance(attack, Transfer):
         with pytest.raises(RuntimeError, match="broken"):
             attack(model, batch)
     else:
@@ -353,6 +391,14 @@ def test_names_and_settings():
         ("cw-100", "CW-100"),
         ("random-50", "Random-50"),
         ("pgm-2 + cw-3", "PGM-2 + CW-3"),
+        ("pgm-20:zero", "PGM-20:zero"),
+        ("PGM-20:code", "PGM-20:code"),
+        ("pgm-20:tiny", "PGM-20"),
+        ("cw-search-50", "CW-search-50"),
+        ("apgd-ce-100", "APGD-CE-100"),
+        ("APGD-CW-10", "APGD-CW-10"),
+        ("apgd-t-100", "APGD-T-100"),
+        ("square-5000", "Square-5000"),
     ],
 )
 def test_attacks_by_name(text, name):
@@ -362,18 +408,39 @@ def test_attacks_by_name(text, name):
     assert named(attack.name, 0.2).describe() == attack.describe()
 
 
-@pytest.mark.parametrize("text", ["pgd-20", "pgm", "pgm-", "", "pgm-20+", "cw-1.5"])
+@pytest.mark.parametrize("text", ["pgd-20", "pgm", "pgm-", "", "pgm-20+", "cw-1.5", "pgm-20:nowhere", "cw-20:zero", "apgd-100"])
 def test_an_unknown_name_lists_the_known(text):
     with pytest.raises(ConfigurationError, match="Known are FGSM, PGM-<steps>"):
         named(text, 0.2)
 
 
+def test_the_starts_are_those_of_the_papers_and_the_code():
+    eps = 0.031
+    starts = {name: named(f"pgm-20:{name}", eps).start for name in ("tiny", "zero", "ball", "code", "gaussian")}
+    assert starts["zero"] == Center()
+    assert starts["tiny"].radius == pytest.approx(1e-4)
+    assert starts["ball"] == Uniform(eps)
+    assert starts["code"] == Uniform(eps, feasible=False)
+    assert starts["gaussian"].std == pytest.approx(0.001)
+    model, batch = Mixed().eval(), images(low=0.0, high=0.1)
+    seen = []
+    model.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach().clone()))
+    for name, leaves in (("ball", False), ("code", True)):
+        seen.clear()
+        named(f"pgm-3:{name}", 0.2)(model, batch)
+        assert (seen[0].min() < 0).item() is leaves  # where the first gradient is taken
+        assert all(x.min() >= 0 for x in seen[1:])
+
+
 @pytest.mark.parametrize("eps", [0.0, -0.1, 8.0, float("nan"), float("inf")])
 @pytest.mark.parametrize(
     "make",
-    [pgm, cw, fgsm, lambda eps: Random(eps, 3), lambda eps: Learned(SignGradient(0.1), eps)],
-    ids=["pgm", "cw", "fgsm", "random", "learned"],
-)
+    [
+        pgm, cw, fgsm, APGD, TargetedAPGD, Square, TauSearch,
+        lambda eps: Random(eps, 3), lambda eps: Learned(SignGradient(0.1), eps),
+    ],
+    ids=["pgm", "cw", "fgsm", "apgd", "apgd-t", "square", "tau", "random", "learned"],
+)  # fmt: skip
 def test_a_radius_out_of_range_is_refused(make, eps):
     with pytest.raises(ConfigurationError, match="eps"):
         make(eps)
