@@ -201,6 +201,23 @@ def test_batch_norms_absorb_what_they_do_in_the_authors_code(name, classifier, a
     assert (rule_first, seen(solver.rule) - rule_first) == attacker
 
 
+@pytest.mark.parametrize(("name", "classifier", "attacker"), [("grad-l2l", (2, 0), 1), ("2-step-l2l", (3, 0), 2)])
+def test_in_algorithm_3_both_players_move_on_the_images_of_one_generation(name, classifier, attacker):
+    """The preset of the paper: nothing is made anew for the attacker's turn, whose pass is in evaluation mode."""
+    method = replace(replace(PAPER, method=name).make_method(), network=Small(width=4))
+    assert method.play == LeaderFirst(same_answer=True)
+    model, b = SmallConvNet(width=3), batch(2)
+    solver = solver_of(method, model)
+    between = []
+    solver.leader_update.optimizer.register_step_pre_hook(lambda *_: between.append((seen(model), seen(solver.rule))))
+    solver.step(b)
+    ((model_first, rule_first),) = between
+    assert (model_first, seen(model) - model_first) == classifier
+    assert (rule_first, seen(solver.rule)) == (attacker, attacker)
+    assert all(m.training for m in (*model.modules(), *solver.rule.modules()))
+    assert all(p.grad is None for p in (*model.parameters(), *solver.rule.parameters()))
+
+
 def test_by_default_the_running_statistics_describe_the_images_that_are_learned():
     model, b = SmallConvNet(width=3), batch()
     twin = copy.deepcopy(model)

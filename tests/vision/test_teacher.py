@@ -120,6 +120,11 @@ def test_the_attacker_learns_in_lessons_alone():
     assert moved == [True, False, True, False]
 
 
+def test_a_compiled_classifier_is_refused():
+    with pytest.raises(ConfigurationError, match="teacher-l2l differentiates.*leave compile off"):
+        DROConfig(method="teacher-l2l", compile=True)
+
+
 def test_halves():
     b = ImageBatch(
         torch.rand(5, 1, 8, 8),
@@ -132,8 +137,8 @@ def test_halves():
     assert (first.sample.tolist(), second.movement.down.tolist()) == ([10, 11], [2, 3, 4])
     assert torch.equal(second.x, b.x[2:])
     assert halves(b._replace(sample=None, movement=None))[0].sample is None
-    one = ImageBatch(torch.rand(1, 1, 8, 8), torch.arange(1))
-    assert halves(one) == (one, one)
+    few = ImageBatch(torch.rand(3, 1, 8, 8), torch.arange(3))
+    assert all(one is few for one in halves(few))
 
 
 def test_the_settings_reach_the_play():

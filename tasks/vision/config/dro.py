@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import final
 
+from bilevel.errors import ConfigurationError
 from tasks.names import look_up
 from tasks.vision.config.attacker import AttackerSettings
 from tasks.vision.config.hand_written import HandWrittenSettings
@@ -63,6 +64,10 @@ class DROConfig(TeacherSettings, AttackerSettings, HandWrittenSettings, VisionCo
         return self.noisy(method) if isinstance(method, Stability) else method
 
     def check(self) -> None:
-        """Raise `ConfigurationError` for an unknown method or a push out of range."""
-        look_up(METHODS, self.method, "method")
+        """Raise `ConfigurationError` for an unknown method, a push out of range or what does not go together."""
+        if isinstance(look_up(METHODS, self.method, "method"), Teacher) and self.compile:
+            raise ConfigurationError(
+                f"{self.method} differentiates the classifier's step once more, which a compiled classifier does not "
+                "allow: leave compile off."
+            )
         self.check_not_negative("warm")

@@ -22,9 +22,9 @@ from tasks.vision.methods.learned import L2L
 
 
 def halves(batch: ImageBatch) -> tuple[ImageBatch, ImageBatch]:
-    """Return the first and the second half of a batch; an image that is alone is in both."""
+    """Return the first and the second half of a batch; one of less than 4 images, the last of a set, is both."""
     middle = len(batch.y) // 2
-    if middle == 0:
+    if middle < 2:  # batch norm cannot take statistics of a single image
         return batch, batch
     parts = ((None, None) if part is None else (part[:middle], part[middle:]) for part in batch)
     first, second = zip(*parts, strict=True)
