@@ -121,7 +121,7 @@ def test_the_attacker_learns_in_lessons_alone():
 
 
 def test_a_compiled_classifier_is_refused():
-    with pytest.raises(ConfigurationError, match="teacher-l2l differentiates.*leave compile off"):
+    with pytest.raises(ConfigurationError, match=r"teacher-l2l differentiates.*leave compile off"):
         DROConfig(method="teacher-l2l", compile=True)
 
 
