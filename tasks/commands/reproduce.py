@@ -28,7 +28,9 @@ class Reproduce(Command):
     """Make a table or figure of the papers again, beside the papers' own numbers."""
 
     name: Annotated[str, tyro.conf.Positional]
-    """Which one: table2 (white-box attacks), table3 (seconds an epoch), slim (the slim attackers)."""
+    """Which one: table2 (white-box attacks), table3 (seconds an epoch), table4 (adversarial interpolation), blackbox
+    (transfer from other networks), slim (the slim attackers), curves (against radius and iterations), examples
+    (perturbed images) or masking (do they only look robust?)."""
 
     scale: str = "cpu"
     """How large: cpu (a small network and few images, on 2 cores) or paper (the papers' settings, for a GPU)."""

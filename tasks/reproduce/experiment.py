@@ -10,7 +10,7 @@ from typing import final
 from tasks.report.tables import Table
 from tasks.reproduce.scale import Scale
 from tasks.run import Run
-from tasks.vision.config import DROConfig, VisionConfig
+from tasks.vision.config import AITConfig, DROConfig, VisionConfig
 from tasks.vision.sweep import Watch
 
 
@@ -35,8 +35,13 @@ class Request:
 
     @property
     def base(self) -> DROConfig:
-        """The settings that all trainings share."""
+        """The settings that all adversarial trainings share."""
         return replace(self.scale.base, data=self.data, data_dir=self.data_dir)
+
+    @property
+    def interpolation(self) -> AITConfig:
+        """The settings that all trainings by adversarial interpolation share."""
+        return replace(self.scale.interpolation, data=self.data, data_dir=self.data_dir)
 
 
 class Experiment(abc.ABC):

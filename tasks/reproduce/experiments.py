@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from tasks.reproduce.black_box import BlackBox
+from tasks.reproduce.curves import Curves
 from tasks.reproduce.epoch_time import EpochTime
+from tasks.reproduce.examples import Examples
 from tasks.reproduce.experiment import Experiment
 from tasks.reproduce.interpolation import AdversarialInterpolation
+from tasks.reproduce.masked import Masked
 from tasks.reproduce.published import SLIM, TABLE2
 from tasks.reproduce.white_box import WhiteBox
 
@@ -20,5 +23,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         rows=("Naive L2L", "Grad L2L", "2-Step L2L"),
         slim=True,
     ),
+    "curves": Curves("Robust accuracy against radius and iterations (Figure 3; Figure 9 of the preprint)"),
+    "examples": Examples("Perturbed images (Figures 4 and 5)"),
+    "masking": Masked("Do the defences only look robust? (checklists of the preprint's Appendix E)"),
 }
 """What `bilevel reproduce` knows."""

@@ -44,7 +44,7 @@ class AdversarialInterpolation(Experiment):
         return [accuracy_table(f"{self.what}, {request.data}", run.results(), TABLE4, rows, columns)]
 
     def _trainings(self, request: Request) -> dict[str, list[AITConfig]]:
-        base = replace(request.scale.interpolation, data=request.data, data_dir=request.data_dir)
+        base = request.interpolation
         return {
             row: [replace(base, method=method, seed=seed) for seed in request.seeds] for row, method in ROWS.items()
         }

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from tasks.cli import main
 from tasks.reproduce.comparison import accuracy_table
 from tasks.reproduce.defences import DEFENCES, trainings
 from tasks.reproduce.epoch_time import EpochTime
@@ -19,12 +20,14 @@ from tasks.run import Run
 from tasks.vision.presets import AIT_PAPER, PAPER
 from tasks.vision.sweep import Watch
 
+SMALL = {
+    "model": "small", "width": 4, "epochs": 1, "attacker": "small", "train_images": 250, "validation_images": 40,
+    "test_images": 40, "attacker_width": 4, "threads": 1,
+}  # fmt: skip
 TINY = Scale(
     words="digits, one epoch",
-    base=replace(
-        PAPER, model="small", width=4, epochs=1, batch_size=128, attacker="small", attacker_width=4, threads=1
-    ),
-    interpolation=replace(AIT_PAPER, model="small", width=4, epochs=1, attacker="small", attacker_width=4, threads=1),
+    base=replace(PAPER, **SMALL),
+    interpolation=replace(AIT_PAPER, **SMALL),
     slim={"attacker": "slim"},
     attacks={"PGM-20": "PGM-2", "own": "own"},
     minutes=0.01,
@@ -109,7 +112,7 @@ def test_white_box_trains_and_attacks_every_row_and_goes_on_where_it_was_stopped
     assert len(experiment.configs(REQUEST)) == 4
     experiment.work(run, replace(REQUEST, seeds=(1,)), heard)
     first = run.results()
-    assert {(r["method"], r["attack"]) for r in first} == {
+    assert {(r["method"], r["attack"]) for r in first if "attack" in r} == {
         ("plain", "PGM-2"), ("grad-l2l", "PGM-2"), ("grad-l2l", "own attacker"),
     }  # fmt: skip
     experiment.work(run, REQUEST, heard)
@@ -117,8 +120,8 @@ def test_white_box_trains_and_attacks_every_row_and_goes_on_where_it_was_stopped
     assert all(r in run.results() for r in first)
     (table,) = experiment.tables(run, REQUEST)
     plain = run.results()[0]
-    clean = [r["clean"] for r in run.results() if r["method"] == "plain"]
-    assert plain["n"] == 360
+    clean = [r["clean"] for r in run.results() if r["method"] == "plain" and "clean" in r]
+    assert plain["n"] == 40
     assert table.rows[0][1].text == f"{100 * sum(clean) / 2:.1f} / 99"
     assert table.rows[0][3].text == "– / –"  # it has no attacker of its own
 
@@ -136,8 +139,79 @@ def test_epoch_times_are_the_steps_times_their_number(tmp_path):
     experiment.work(run, request, Heard())
     records = {r["method"]: r for r in run.results()}
     assert set(records) == set(TABLE3.rows)
-    assert {r["steps_an_epoch"] for r in records.values()} == {9}  # 1149 images, 128 a step
+    assert {r["steps_an_epoch"] for r in records.values()} == {2}  # 256 images, 128 a step
     assert all(r["lower_quartile"] <= r["seconds_an_epoch"] <= r["upper_quartile"] for r in records.values())
     (table,) = experiment.tables(run, replace(request, data="cifar10"))
     assert table.rows[0][2].text == "1.00 / 1.00"
     assert table.rows[1][2].text.endswith("/ 12.31")  # 1310.8 / 106.5
+
+
+ONE = replace(REQUEST, seeds=(1,))
+AS_PRINTED = replace(ONE, data="cifar10")
+
+
+def test_black_box_shows_every_target_the_images_of_every_surrogate(tmp_path):
+    run, experiment = Run.create(tmp_path / "run", {}), EXPERIMENTS["blackbox"]
+    assert {c.seed for c in experiment.configs(ONE)} == {1, 1001}
+    experiment.work(run, ONE, Heard())
+    (table,) = experiment.tables(run, AS_PRINTED)
+    assert table.header[:3] == ("defence", "clean", "Plain: FGSM")
+    assert len(table.rows) == 6
+    measured = {r["attack"]: r for r in run.results() if r["method"] == "grad-l2l" and r.get("looks") == "surrogate"}
+    assert set(measured) == {f"{a} from {s}" for a in ("FGSM", "PGM-10") for s in ("Plain", "FGSM Net", "PGM Net")}
+    shown = table.rows[4][table.header.index("PGM Net: PGM-10")].text
+    assert shown == f"{100 * measured['PGM-10 from PGM Net']['robust']:.1f} / 69.95"
+
+
+def test_interpolation_is_shown_with_what_autoattack_leaves(tmp_path):
+    run, experiment = Run.create(tmp_path / "run", {}), EXPERIMENTS["table4"]
+    known = {"task": "ait", "data": "digits", "split": "test", "n": 10, "clean": 0.9, "seed": 1}
+    run.append_results([known | {"method": "ait", "attack": "AutoAttack", "robust": 0.1},
+                        known | {"method": "ait-grad-l2l", "attack": "PGM-20", "robust": 0.7}])  # fmt: skip
+    assert [c.method for c in experiment.configs(ONE)] == ["ait", "grad-l2l"]
+    (table,) = experiment.tables(run, AS_PRINTED)
+    assert table.header[:4] == ("defence", "clean", "AutoAttack", "PGM-20")
+    assert [cell.text for cell in table.rows[0][1:4]] == ["90.0 / 90.43", "10.0 / –", "– / 75.33"]
+    assert table.rows[1][3].text == "70.0 / 80.87"
+
+
+def test_curves_are_measured_once_trained_and_the_gain_is_over_pgm_net(tmp_path):
+    run, experiment = Run.create(tmp_path / "run", {}), EXPERIMENTS["curves"]
+    known = {"task": "dro", "data": "digits", "split": "test", "n": 10, "attack": "PGM-10"}
+    points = {"pgm-10": (0.5, 0.7), "grad-l2l": (0.8, 0.8), "2-step-l2l": (0.4, 0.4)}
+    for method, values in points.items():
+        run.append_curves(
+            known | {"method": method, "seed": seed, "curve": curve, "x": 2.0, "robust": value}
+            for curve in ("eps", "iterations")
+            for seed, value in enumerate(values)
+        )
+    for table in experiment.tables(run, ONE):
+        assert table.header == ("defence", "2")
+        assert [(row[1].text, row[1].error) for row in table.rows] == [
+            ("60.0", ""), ("80.0", "(+20.0)"), ("40.0", "(-20.0)"),
+        ]  # fmt: skip
+
+
+def test_masking_lists_every_item_of_each_defence(tmp_path):
+    run, experiment = Run.create(tmp_path / "run", {}), EXPERIMENTS["masking"]
+    item = {"task": "dro", "data": "digits", "seed": 1, "split": "test", "finding": "athalye-1", "item": "Iterative"}
+    run.append_results(
+        [item | {"method": "pgm-10", "verdict": "passed"}, item | {"method": "ait", "verdict": "warning"}]
+    )
+    (table,) = experiment.tables(run, ONE)
+    assert [cell.text for cell in table.rows[0]] == ["Iterative", "passed", "–", "–", "warning", "–"]
+    assert [cell.best for cell in table.rows[0]] == [False, False, False, False, True, False]
+
+
+def test_what_is_unknown_is_named_before_a_folder_is_made(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for words, message in (
+        (["tabel2"], "Did you mean table2?"),
+        (["table2", "--scale", "gpu"], "There is no scale 'gpu'. Did you mean cpu? Known are: cpu, paper"),
+        (["table4", "--data", "svhn"], "There is no table4 for the data set 'svhn'"),
+        (["table2", "--seeds", "1", "1"], "seeds must be different"),
+        (["table2", "--workers", "0"], "workers must be at least 1"),
+    ):
+        assert main(["reproduce", *words]) == 2
+        assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
