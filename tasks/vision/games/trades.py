@@ -46,7 +46,7 @@ class TradesClassification(PerturbedImages):
     Raises:
         ConfigurationError: if ``eps`` or ``beta`` is out of range, or ``start`` is the clean image.
 
-    Source: Zhang et al. 2019, Eq. 5 and Algorithm 1.
+    Source: Zhang et al. 2019, Algorithm 1.
     """
 
     def __init__(

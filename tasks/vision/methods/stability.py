@@ -67,14 +67,14 @@ class Stability(Method):
     Raises:
         ConfigurationError: if a setting is not a finite number above 0.
 
-    Source: Zheng et al. 2016, Eq. 1 and 9; a row of Table 2 of Jiang et al. 2021.
+    Source: Zheng et al. 2016; a row of Table 2 of Jiang et al. 2021.
     """
 
     alpha: float = 0.01
-    """α, what disagreement costs; positive. Zheng et al. have 0.01."""
+    """α, what disagreement costs; positive."""
 
     noise: float = 0.04
-    """σ, in units of the pixel range [0, 1], not of ε; positive. Zheng et al. have 0.04."""
+    """σ, in units of the pixel range [0, 1], not of ε; positive."""
 
     def __post_init__(self) -> None:
         for name in ("alpha", "noise"):
