@@ -408,7 +408,9 @@ def test_attacks_by_name(text, name):
     assert named(attack.name, 0.2).describe() == attack.describe()
 
 
-@pytest.mark.parametrize("text", ["pgd-20", "pgm", "pgm-", "", "pgm-20+", "cw-1.5", "pgm-20:nowhere", "cw-20:zero", "apgd-100"])
+@pytest.mark.parametrize(
+    "text", ["pgd-20", "pgm", "pgm-", "", "pgm-20+", "cw-1.5", "pgm-20:nowhere", "cw-20:zero", "apgd-100"]
+)
 def test_an_unknown_name_lists_the_known(text):
     with pytest.raises(ConfigurationError, match="Known are FGSM, PGM-<steps>"):
         named(text, 0.2)

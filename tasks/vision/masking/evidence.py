@@ -90,7 +90,7 @@ class Evidence:
         points: dict[str, dict[float, float]] = {"eps": {}, "iterations": {}}
         for point in curves:
             if str(point.get("attack", "")).startswith("PGM"):
-                points[point["curve"]][point["x"]] = point["robust"]
+                points[point["curve"]][float(point["x"])] = float(point["robust"])
         by_radius, by_iterations = (tuple(sorted(points[name].items())) for name in ("eps", "iterations"))
         first = rows[0]
         return cls(

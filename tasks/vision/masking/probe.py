@@ -18,6 +18,8 @@ from tasks.vision.data import Images
 FEW = 200
 """How many images are asked about."""
 
+_MARGIN = Margin(confidence=1e30)  # without a bound, at which it would be flat
+
 ITERATIONS = (0, 1, 2, 5, 10, 20, 40)
 
 
@@ -61,7 +63,7 @@ def probe(model: nn.Module, images: Images, eps: float, *, curves: bool = True) 
     batch = few.batch()
     with undisturbed(model, device=device, seed=0), frozen(parameters_of(model)):
         repeats = torch.equal(logits_of(model, batch.x), logits_of(model, batch.x))
-        zero = [_zero_gradients(model, batch.x, batch.y, loss) for loss in (CrossEntropy(), Margin())]
+        zero = [_zero_gradients(model, batch.x, batch.y, loss) for loss in (CrossEntropy(), _MARGIN)]
     by_radius: tuple[tuple[float, float], ...] = ()
     by_iterations: tuple[tuple[float, float], ...] = ()
     if curves:
