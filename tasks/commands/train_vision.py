@@ -25,8 +25,8 @@ class TrainVision(Command, abc.ABC):
     """The options of a training that are not its configuration."""
 
     run_folder: Annotated[Path | None, tyro.conf.arg(name="run", aliases=["--out"])] = None
-    """The folder of the run, a new one; by default runs/ and the method's name. (torchrun takes --run for its own; write
-    --out there.)"""
+    """The folder of the run, a new one; by default runs/ and the method's name. (torchrun takes --run for its own;
+    write --out there.)"""
 
     overwrite: bool = False
     """Remove the run that is in that folder already."""

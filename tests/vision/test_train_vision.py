@@ -289,7 +289,8 @@ def test_the_help_text_of_each_setting_lists_the_names_that_it_takes(kind):
     }
     assert set(help_of) == {field.name for field in fields(kind)}
     names = {
-        "data": DATASETS, "method": METHODS if kind is DROConfig else AIT_METHODS, "model": tables.MODELS, "schedule": tables.SCHEDULES, "play": tables.PLAYS,
+        "data": DATASETS, "method": METHODS if kind is DROConfig else AIT_METHODS, "model": tables.MODELS,
+        "schedule": tables.SCHEDULES, "play": tables.PLAYS, "teacher_exam": tables.EXAMS,
         "pgm_start": tables.STARTS, "attacker_start": tables.STARTS, "pgm_norm": tables.NORM_MODES,
         "attacker_norm": tables.NORM_MODES, "attacker": tables.ATTACKERS, "attacker_gradient": tables.PREPROCESSES,
         "attacker_loss": tables.RULE_LOSSES, "device": tables.DEVICES, "precision": tables.PRECISIONS,
