@@ -40,6 +40,7 @@ def _enter(rank: int, function: Callable[[int, Path], Any], folder: Path, port: 
         "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2, timeout=timedelta(seconds=60)
     )
     torch.save(function(rank, folder), folder / f"result-{rank}.pt")
+    distributed.destroy_process_group()
 
 
 class Perturbed(bilevel.MinimaxTask[nn.Module, Any]):

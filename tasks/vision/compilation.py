@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import warnings
 from copy import deepcopy
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from bilevel.errors import ConfigurationError
+from bilevel.hypergradient import Direct
+from bilevel.play.teaching import Teaching
+from bilevel.solver import Solver
+
+
+def check_compilable(solver: Solver[Any]) -> None:
+    """Raise `ConfigurationError` if ``solver`` takes second derivatives, which compiled networks do not have."""
+    if isinstance(solver.play, Teaching) or not isinstance(solver.hypergradient, Direct):
+        method = solver.play if isinstance(solver.play, Teaching) else solver.hypergradient
+        raise ConfigurationError(
+            f"{type(method).__name__} differentiates the classifier twice, which torch.compile does not allow: train "
+            "with compile=False."
+        )
 
 
 def compile_or_warn(model: nn.Module, example: Float[Tensor, "n c h w"]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,14 +56,26 @@ def launch(config: MachineSettings) -> tuple[Fabric, Processes]:
     fabric = fabric_of(config)
     if fabric.world_size == 1:
         return fabric, Alone()
+    from torch import distributed
+
     from bilevel.together import Together
 
+    started = distributed.is_initialized()
     try:
         if "LT_CLI_USED" not in os.environ:  # there it is done
             fabric.launch()
     except (RuntimeError, ValueError) as error:
         raise ConfigurationError(f"The processes cannot be started: {error}") from error
+    if not started:  # threads that are left over at the end of Python abort the process
+        atexit.register(_leave)
     return fabric, Together(fabric.device)
+
+
+def _leave() -> None:
+    from torch import distributed
+
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from bilevel.fit import fit
 from bilevel.loggers import Logger
 from bilevel.progress import Progress
 from tasks.vision.build import Training, build
-from tasks.vision.compilation import compile_or_warn
+from tasks.vision.compilation import check_compilable, compile_or_warn
 from tasks.vision.config import VisionConfig
 from tasks.vision.data import Split
 from tasks.vision.evaluation import accuracy
@@ -79,6 +79,7 @@ def train(
     leader, average = training.solver.task.leader, training.average
     with precision_of(fabric):
         if config.compile:
+            check_compilable(training.solver)
             size = config.batch_size // processes.count
             compile_or_warn(leader, training.split.train.batch(slice(0, size)).x)
         fitted = fit(

@@ -19,6 +19,7 @@ from bilevel.errors import CheckpointError, ConfigurationError
 from tasks.vision.compilation import compile_or_warn
 from tasks.vision.config import DROConfig
 from tasks.vision.data import Split, digits
+from tasks.vision.methods import METHODS
 from tasks.vision.networks import SmallConvNet
 from tasks.vision.train import build, restore, train
 
@@ -108,15 +109,26 @@ def test_the_memory_layout_changes_neither_names_nor_results(split):
 # Compiling.
 
 
+class Traceable(nn.Module):
+    """Says of its output whether it was compiled."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.layer(x.flatten(1)) + (1 if torch.compiler.is_compiling() else 0)
+
+
 def test_a_compiled_classifier_has_the_same_names_and_does_the_same():
-    model, x = nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), torch.rand(4, 1, 8, 8)
+    model, x = Traceable(), torch.rand(4, 1, 8, 8)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     expected, random = model(x), torch.get_rng_state()
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         assert compile_or_warn(model, x)
     assert torch.equal(random, torch.get_rng_state())
-    torch.testing.assert_close(model(x), expected)
+    torch.testing.assert_close(model(x), expected + 1)
     assert list(model.state_dict()) == list(before)
     assert same(model, deepcopy(model))
     assert all(p.grad is None for p in model.parameters())
@@ -143,6 +155,11 @@ def test_a_classifier_that_cannot_be_compiled_stays_as_it_is():
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
     assert model(x).shape == (4, 10)
+
+
+def test_what_differentiates_twice_is_not_compiled(split):
+    with pytest.raises(ConfigurationError, match="Teaching differentiates the classifier twice"):
+        run(replace(QUICK, compile=True), split, method=METHODS["teacher-l2l"])
 
 
 # A classifier of one's own.
