@@ -20,14 +20,14 @@ def breakdown(error: Exception, step: int, advice: str) -> BilevelError | None:
     """Return the error that a user is shown for ``error``; ``None`` if it is shown as it is.
 
     Args:
-        error: what was raised while a step was taken or a batch was fetched.
+        error: what was raised.
         step: how many steps were taken before.
         advice: which checkpoint there is, and how to go on.
     """
     if is_out_of_memory(error):
         return OutOfMemoryError(
-            f"Step {step + 1} did not fit into memory ({_first_line(error)}). {advice} If nothing else can be freed "
-            "there, a new run with smaller batches, or in lower precision, needs less."
+            f"Memory ran out after step {step} ({_first_line(error)}). {advice} If nothing else can be freed, a new "
+            "run with smaller batches, or in lower precision, needs less."
         )
     if isinstance(error, ProcessError):
         return ProcessError(f"{error} {advice}")

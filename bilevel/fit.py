@@ -157,8 +157,8 @@ def fit(
         seconds=state.seconds,
         evaluation=state.evaluation,
         rows=tuple(loop.rows),
-        checkpoint=loop.saved,
-        resumed_from=loop.resumed_from,
+        checkpoint=loop.saving.saved,
+        resumed_from=loop.saving.resumed_from,
     )
 
 

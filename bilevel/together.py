@@ -114,7 +114,9 @@ class Together(Processes):
         with _lost():
             distributed.all_reduce(flat)
         pieces = torch.split(flat.mul_(factor), [t.numel() for t in tensors])
-        return [piece.view(t.shape).to(t.dtype) for piece, t in zip(pieces, tensors, strict=True)]
+        sums = [torch.empty_like(t) for t in tensors]  # in the memory layout of each, as the optimizers like it
+        torch._foreach_copy_(sums, [piece.view(t.shape) for piece, t in zip(pieces, tensors, strict=True)])
+        return sums
 
 
 @contextmanager

@@ -7,21 +7,21 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, NoReturn, final
 
 from torch.optim.lr_scheduler import LRScheduler
 
 from bilevel.breakdown import breakdown
 from bilevel.checkpoint import CheckpointFolder
-from bilevel.errors import CheckpointError, ConfigurationError, NonFiniteError, ProcessError
+from bilevel.errors import CheckpointError, ConfigurationError, ProcessError
 from bilevel.evaluation import Evaluate, run_evaluation, train_mode
 from bilevel.interrupt import Interrupted, Interrupts
 from bilevel.learning_rates import learning_rates
 from bilevel.loggers import Logger
-from bilevel.monitor import require_finite_players
 from bilevel.progress import Progress, Quiet
+from bilevel.saving import Saving
 from bilevel.training_state import TrainingState
+from bilevel.watch import Watch
 
 
 def length_of(data: Iterable[Any]) -> int | None:
@@ -51,8 +51,7 @@ class TrainingLoop:
 
     Attributes:
         rows: what was logged.
-        saved: the last checkpoint.
-        resumed_from: the checkpoint from which training went on.
+        saving: the checkpoints.
     """
 
     def __init__(
@@ -73,7 +72,8 @@ class TrainingLoop:
         self.state = state
         self.data = data
         self.epochs = epochs
-        self.checkpoints = checkpoints
+        self.saving = Saving(state, checkpoints)
+        self.watch = Watch(state, self.saving)
         self.checkpoint_every = checkpoint_every
         self.evaluate = evaluate
         self.schedulers = schedulers
@@ -83,8 +83,6 @@ class TrainingLoop:
         self.loggers = loggers if self.processes.is_first else ()
         self.progress = progress if self.processes.is_first else Quiet()
         self.rows: list[dict[str, int | float]] = []
-        self.saved: Path | None = None
-        self.resumed_from: Path | None = None
         self._interrupts = Interrupts()
         self._clock: float | None = None  # since when the time counts as training
         self._room_is_known = checkpoints is None
@@ -93,8 +91,10 @@ class TrainingLoop:
     def run(self, *, resume: bool, title: str) -> None:
         """Do the epochs that are missing."""
         state = self.state
-        self.resumed_from = self.saved = self._resume() if resume else None
-        self._require_room()
+        if resume:
+            self.saving.resume()
+            self._resumed_at = state.solver.step_count if self.saving.resumed_from else None
+        self.saving.require_room()
         with ExitStack() as stack:
             for logger in self.loggers:
                 logger.start(state.last_whole_step if resume else None)
@@ -103,33 +103,25 @@ class TrainingLoop:
             self._start_progress(title)
             stack.callback(self.progress.stop)
             train_mode(state.solver)
-            if self.resumed_from is None:
-                self._save()
-            while state.epoch < self.epochs:
-                self._train()
-                self._end_epoch()
-            if self._asked_to_stop():  # the signal came while the last checkpoint was written
-                self._stop()
+            try:
+                if self.saving.resumed_from is None:
+                    self._save()
+                while state.epoch < self.epochs:
+                    self._train()
+                    self._end_epoch()
+                if self._asked_to_stop():  # the signal came while the last checkpoint was written
+                    self._stop()
+            except Exception as error:
+                shown = breakdown(error, state.solver.step_count, self.saving.advice())
+                if shown is None:
+                    raise
+                raise shown from error
 
     def _train(self) -> None:
         """Take the steps that are left of this epoch."""
+        state, solver, every = self.state, self.state.solver, self.checkpoint_every
         batches = self._batches()
         self._clock = time.perf_counter()
-        try:
-            self._take_steps(batches)
-        except Exception as error:
-            shown = breakdown(error, self.state.solver.step_count, self._advice())
-            if shown is None:
-                raise
-            raise shown from error
-        if self.state.batch == 0:
-            raise ConfigurationError(
-                f"data gave no batch in epoch {self.state.epoch + 1}: fit needs at least one, and anew in each epoch "
-                "(from a list or a DataLoader, not from an iterator)."
-            )
-
-    def _take_steps(self, batches: Iterator[Any]) -> None:
-        state, solver, every = self.state, self.state.solver, self.checkpoint_every
         for batch in batches:
             record = solver.step(batch)
             for scheduler in self.step_schedulers:
@@ -139,7 +131,8 @@ class TrainingLoop:
             state.batch += 1
             checked = state.monitor.add(record)
             if checked:
-                self._check_records()
+                self.watch.check_records()
+                self.progress.show(state.monitor.last)
             self.progress.advance(state.epoch + 1)
             due = every is not None and solver.step_count % every == 0
             # Several processes agree only where they wait for each other in any case.
@@ -149,7 +142,12 @@ class TrainingLoop:
                 self._save()
             if not self._room_is_known:  # the first step has made the optimizers' states
                 self._room_is_known = True
-                self._require_room()
+                self.saving.require_room()
+        if state.batch == 0:
+            raise ConfigurationError(
+                f"data gave no batch in epoch {state.epoch + 1}: fit needs at least one, and anew in each epoch (from "
+                "a list or a DataLoader, not from an iterator)."
+            )
 
     def _batches(self) -> Iterator[Any]:
         """Begin the data, and pass over those batches of the epoch that are done."""
@@ -166,7 +164,8 @@ class TrainingLoop:
 
     def _end_epoch(self) -> None:
         state = self.state
-        self._check_all()
+        self.watch.check_all()
+        self.progress.show(state.monitor.last)
         self._stop_clock()
         means = self.processes.mean(state.monitor.means())
         failure: Exception | None = None
@@ -210,74 +209,16 @@ class TrainingLoop:
             raise ConfigurationError(f"evaluate returned {', '.join(taken)}, which the log has already: rename it.")
         return row | state.evaluation
 
-    # Checks and checkpoints.
-
-    def _check_records(self) -> None:
-        self._check(self.state.monitor.check)
-        self.progress.show(self.state.monitor.last)
-
-    def _check_all(self) -> None:
-        self._check_records()
-        self._check(lambda: require_finite_players(self.state.solver))
-
-    def _check(self, check: Callable[[], None]) -> None:
-        """Raise in all processes if ``check`` raises in one."""
-        found: NonFiniteError | None = None
-        try:
-            check()
-        except NonFiniteError as error:
-            found = error
-        if self.processes.any(found is not None):
-            what = found or "A number of another process is not finite."
-            raise NonFiniteError(f"{what} {self._after_divergence()}")
-
-    def _advice(self) -> str:
-        """Say which checkpoint there is, and how to go on from it."""
-        if self.checkpoints is None:
-            return "There is no checkpoint, since no folder was given."
-        return self.checkpoints.last_good()
-
-    def _after_divergence(self) -> str:
-        if self.checkpoints is None:
-            return self._advice()
-        return (
-            f"{self._advice()} With the same settings it comes to the same step: a new run with a smaller learning "
-            "rate is the first thing to try."
-        )
+    # Checkpoints and stops.
 
     def _save(self) -> None:
         """Write a checkpoint of a state that is known to be finite."""
-        if self.checkpoints is None:
+        if self.saving.folder is None:
             return
-        self._check_all()
+        self.watch.check_all()
         running = self._stop_clock()
-        # What each of several processes has of its own goes with the first one's state.
-        alone, state, checkpoints = self.processes.count == 1, self.state, self.checkpoints
-        others = [] if alone else self.processes.gather(state.own_state_dict())[1:]
-        whole = state.state_dict() | {"processes": others} if self.processes.is_first else {}
-        self.saved = self.processes.from_first(lambda: checkpoints.save(state.solver.step_count, whole))
-        checkpoints.good = self.saved
+        self.saving.save()
         self._clock = time.perf_counter() if running else None
-
-    def _resume(self) -> Path | None:
-        if self.checkpoints is None:
-            return None
-        found = self.processes.from_first(self._latest)
-        if found is None:
-            return None
-        path, saved = found
-        self.state.load_state_dict(saved)
-        self._resumed_at = self.state.solver.step_count
-        return path
-
-    def _latest(self) -> tuple[Path, dict[str, Any]] | None:
-        assert self.checkpoints is not None
-        self.checkpoints.remove_leftovers()
-        return self.checkpoints.latest()
-
-    def _require_room(self) -> None:
-        if (checkpoints := self.checkpoints) is not None:
-            self.processes.from_first(lambda: checkpoints.require_room(self.state.solver.state_dict()))
 
     def _asked_to_stop(self) -> bool:
         """Whether a signal came, to whichever of the processes."""
@@ -289,14 +230,14 @@ class TrainingLoop:
         state, by = self.state, self._interrupts.requested or signal.SIGTERM  # the latter if another process got one
         place = (
             "Nothing was saved, since no folder was given."
-            if self.checkpoints is None
-            else f"The checkpoint is {self.saved}. To go on: {self.checkpoints.resume_hint}"
+            if self.saving.folder is None
+            else f"The checkpoint is {self.saving.saved}. To go on: {self.saving.folder.resume_hint}"
         )
         raise Interrupted(
             f"Stopped by {'Ctrl-C' if by is signal.SIGINT else by.name} after step {state.solver.step_count} "
             f"({state.epoch} of {self.epochs} epochs are done). {place}",
             step=state.solver.step_count,
-            checkpoint=self.saved,
+            checkpoint=self.saving.saved,
             signal=by,
         )
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset
 from training_cases import BATCHES, perturbed
 
 import bilevel
-from bilevel.errors import OutOfMemoryError, ProcessError
+from bilevel.errors import OutOfMemoryError
 
 pytestmark = pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step:UserWarning")
 
@@ -23,7 +25,7 @@ def at(step, function):
 
 def test_out_of_memory_ends_with_a_way_to_go_on(tmp_path):
     case = perturbed(at(BATCHES + 2, lambda: torch.empty(10**15)))
-    with pytest.raises(OutOfMemoryError, match=f"Step {BATCHES + 2} did not fit into memory") as failed:
+    with pytest.raises(OutOfMemoryError, match=f"Memory ran out after step {BATCHES + 1}") as failed:
         case.fit(tmp_path, resume_hint="bilevel resume here")
     assert "step-00000006.pt. To go on from it: bilevel resume here." in str(failed.value)
     assert "smaller batches" in str(failed.value)
@@ -48,28 +50,14 @@ def test_another_error_of_a_step_stays_as_it_is(tmp_path):
         perturbed(at(2, fail)).fit(tmp_path)
 
 
-class Deadly(Dataset):
-    """Ends the process that loads its last samples."""
-
-    def __init__(self, points, owner):
-        self.points = points
-        self.owner = owner
-
-    def __len__(self):
-        return len(self.points)
-
-    def __getitem__(self, index):
-        if index >= 16 and os.getpid() != self.owner:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return self.points[index]
-
-
 def test_a_lost_worker_of_the_data_ends_with_a_way_to_go_on(tmp_path):
-    case = perturbed()
-    case.data = DataLoader(Deadly(case.data.dataset, os.getpid()), batch_size=4, num_workers=1)
-    with pytest.raises(ProcessError, match="A worker that loads the data was lost") as failed:
-        case.fit(tmp_path)
-    assert "To go on from it" in str(failed.value)
+    """In a process of its own: torch's handler of ended workers raises wherever Python happens to be, later too."""
+    script = Path(__file__).with_name("lost_worker.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert "ProcessError: A worker that loads the data was lost" in done.stdout
+    assert "To go on from it" in done.stdout
 
 
 def test_the_warning_of_a_scheduler_stops_like_a_termination(tmp_path):
