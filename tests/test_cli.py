@@ -102,8 +102,14 @@ def test_evaluate_and_report(trained, capsys):
     assert main(["evaluate", str(trained), "--attacks", "PGM-3+CW-3", "FGSM", "own", "--no-curves"]) == 0
     shown = capsys.readouterr().out
     assert "grad-l2l" in shown
-    records = json.loads((trained / "results.json").read_text())
+    everything = json.loads((trained / "results.json").read_text())
+    records = [record for record in everything if "robust" in record]
     assert [record["attack"] for record in records] == ["PGM-3 + CW-3", "FGSM", "own attacker"]
+    findings = {record["finding"]: record for record in everything if "finding" in record}
+    assert findings["gap"]["verdict"] == "not measured"
+    assert {"athalye-5", "carlini-15", "zero-gradients"} <= set(findings)
+    assert f"bilevel evaluate {trained} --attacks AutoAttack" in shown.replace("\n", "")
+    assert not (trained / "evaluation.jsonl").exists()
     for record in records:
         assert record["n"] == 360
         assert (record["method"], record["kind"], record["split"], record["eps"]) == (
@@ -119,6 +125,49 @@ def test_evaluate_and_report(trained, capsys):
     page = (trained / "mine.html").read_text()
     assert "Mine &amp; yours" in page
     assert f"{100 * records[0]['robust']:.1f}" in page
+
+
+def test_attackers_and_surrogates_of_other_runs(trained, tmp_path, capsys):
+    plain = tmp_path / "plain"
+    assert main(["train", "dro", "--method", "plain", "--seed", "1", *QUICK, "--run", str(plain)]) == 0
+    words = ["evaluate", str(plain), "--attacks", "FGSM", "--no-curves", "--images", "40"]
+    words += ["--surrogates", str(trained), "--attackers", str(trained)]
+    assert main(words) == 0
+    records = [r for r in json.loads((plain / "results.json").read_text()) if "robust" in r]
+    assert [(r["attack"], r["looks"], r["n"]) for r in records] == [
+        ("FGSM", "gradient", 40),
+        ("attacker of grad-l2l-seed0", "gradient", 40),
+        ("FGSM from grad-l2l-seed0", "surrogate", 40),
+        ("PGM-10 from grad-l2l-seed0", "surrogate", 40),
+    ]
+    assert main([*words[:2], "--attackers", str(plain)]) == 2
+    assert "plain-seed1 was trained without a learned attacker" in capsys.readouterr().err
+    for wrong, message in (("0", "images must be from 1 to 360"), ("361", "images must be from 1 to 360")):
+        assert main([*words[:5], "--images", wrong]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_an_evaluation_that_was_stopped_goes_on(trained, tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for copy in (whole, broken):
+        subprocess.run(["cp", "-r", trained, copy], check=True)
+        (copy / "results.json").unlink(missing_ok=True)
+    words = ["--attacks", "PGM-4", "Random-200", "CW-400", "--batch-size", "60", "--no-curves"]
+    assert main(["evaluate", str(whole), *words]) == 0
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tasks", "evaluate", str(broken), *words], stderr=subprocess.PIPE, text=True
+    )
+    journal = broken / "evaluation.jsonl"
+    while process.poll() is None and not (journal.is_file() and journal.read_text().count("\n") > 2):
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    kept = journal.read_text()
+    assert kept.count("\n") > 2
+    assert not (broken / "results.json").exists()
+    assert main(["evaluate", str(broken), *words]) == 0
+    assert (broken / "results.json").read_text() == (whole / "results.json").read_text()
+    assert not journal.exists()
 
 
 def test_an_unknown_attack_is_refused_with_those_that_are_known(trained, capsys):

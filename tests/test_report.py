@@ -142,6 +142,62 @@ def test_the_kind_is_taken_from_the_record_before_the_name(tmp_path):
     assert summarise([make(tmp_path / "run", records)]).tables[0].learned == {0}
 
 
+def test_auto_attack_leads_and_settings_stand_beside_the_numbers(tmp_path):
+    records = [
+        record("fgsm", "PGM-20", 0.5, steps=20, step_size=0.02, start="Center()"),
+        record("fgsm", "AutoAttack", 0.4), record("plain", "PGM-20", 0.3, steps=20, step_size=0.02, start="Center()"),
+    ]  # fmt: skip
+    run = make(tmp_path / "run", records)
+    (table,) = summarise([run]).tables
+    assert table.header[:3] == ("method", "AutoAttack", "strongest attack")
+    rows = cells(table)
+    assert rows["fgsm"]["AutoAttack"].text == "40.0"
+    assert rows["plain"]["AutoAttack"].text == "not run"
+    assert "PGM-20: 20 steps of 0.02 from Center()." in table.note
+    said = "AutoAttack was not run on plain, so that accuracies under attack are upper bounds: "
+    said += f"bilevel evaluate {run.path} --attacks AutoAttack"
+    assert table.note.startswith(said)
+    assert said in texts(summarise([run]), caution=True)
+
+
+def test_no_accuracy_under_pgm_stands_alone(tmp_path):
+    run = make(tmp_path / "run", [record("fgsm", "PGM-20", 0.5)])
+    summary = summarise([run])
+    assert summary.tables[0].note.startswith("AutoAttack was not run, so that accuracies under attack are upper bounds")
+    assert "--attacks AutoAttack" in texts(summary, caution=True)
+    whole = make(tmp_path / "whole", [record("fgsm", "PGM-20", 0.5), record("fgsm", "AutoAttack", 0.4)])
+    assert "not run" not in summarise([whole]).tables[0].note
+
+
+def finding(method, name, verdict, text="Because.", **other):
+    item = {"finding": name, "item": f"{name} holds.", "verdict": verdict, "text": text}
+    return {"task": "dro", "method": method, "data": "digits", "seed": 0, "split": "test", "eps": 0.2} | item | other
+
+
+def test_the_masking_check_is_shown_the_worst_first(tmp_path):
+    records = [record("fgsm", "AutoAttack", 0.5), finding("fgsm", "a", "passed"), finding("fgsm", "b", "warning"),
+               finding("fgsm", "c", "not measured"), finding("fgsm", "d", "not decidable")]  # fmt: skip
+    run = make(tmp_path / "run", records)
+    assert "The masking check warns of fgsm" in texts(summarise([run]), caution=True)
+    page = Page(write_report([run], run.path, title="").read_text())
+    assert "Masking check" in page.headings
+    shown = [row[0] for row in page.rows if row[-1] in {"a", "b", "c", "d"}]
+    assert shown == ["warning", "not measured", "not decidable", "passed"]
+    assert "Other results" not in page.headings
+
+
+def test_of_several_seeds_the_worst_finding_counts(tmp_path):
+    records = [record("fgsm", "AutoAttack", 0.5), record("plain", "AutoAttack", 0.1)]
+    records += [finding("fgsm", "a", "passed"), finding("fgsm", "a", "warning", "In seed one.", seed=1)]
+    records += [finding("plain", "a", "passed")]
+    run = make(tmp_path / "run", records)
+    page = Page(write_report([run], run.path, title="").read_text())
+    assert ["fgsm", "1", "0", "0", "0"] in page.rows
+    assert ["plain", "0", "0", "0", "1"] in page.rows
+    assert ["fgsm", "a holds.", "In seed one. (seed 1)"] in page.rows
+    assert "no sign of masked gradients in plain" in texts(summarise([run]), caution=False)
+
+
 def test_settings_do_not_mix(tmp_path):
     records = [record("fgsm", "PGM-20", 0.5), record("fgsm", "PGM-20", 0.7, eps=0.1),
                record("fgsm", "PGM-20", 0.6, split="validation")]  # fmt: skip

@@ -84,7 +84,7 @@ def test_a_loss_that_is_no_number_is_an_error(good):
 
 def test_the_targeted_loss_by_hand():
     logits = torch.tensor([[5.0, 1.0, 3.0, 2.0, -1.0]], dtype=torch.float64)
-    # -(5 - 3) / (5 - (2 + 1) / 2)
+    # The label's logit is 5, the aim's 3; the first, third and fourth largest are 5, 2 and 1.
     loss = targeted_dlr(logits, torch.tensor([0]), torch.tensor([2]))
     assert loss.item() == pytest.approx(-2 / 3.5, rel=1e-12)
     assert targeted_dlr(1e4 * logits, torch.tensor([0]), torch.tensor([2])).item() == pytest.approx(-2 / 3.5, rel=1e-12)

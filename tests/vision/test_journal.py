@@ -45,7 +45,7 @@ def _short_rounds(monkeypatch):
 ATTACKS = [pgm(0.03, 3), fgsm(0.03), Random(0.03, 50), Worst(pgm(0.03, 5), cw(0.03, 4)), pgm(0.05, 2, seed=4)]
 
 
-@pytest.mark.parametrize("after", [1, 5, 9, 14, 17])
+@pytest.mark.parametrize("after", [1, 5, 9, 11, 14])
 def test_a_second_call_goes_on_to_the_same_results(tmp_path, after):
     model, images = problem()
     whole = evaluate(model.model, images, ATTACKS, batch_size=30)
@@ -151,5 +151,5 @@ def test_a_file_that_cannot_be_read_or_written_is_named(tmp_path):
     with pytest.raises(RunError, match="cannot be read"):
         Journal(tmp_path / "j")
     model, images = problem()
-    with pytest.raises(RunError, match="cannot write .*nowhere"):
+    with pytest.raises(RunError, match=r"cannot write .*nowhere"):
         evaluate(model, images, [fgsm(0.03)], journal=Journal(tmp_path / "nowhere" / "j"))
