@@ -128,7 +128,15 @@ def test_bad_data_stop_a_training_before_it_makes_a_folder(tmp_path, split):
 @pytest.mark.parametrize("warmup", [0.0, 0.5])
 def test_schedules(schedule, warmup, split):
     config = replace(
-        QUICK, method="plain", schedule=schedule, epochs=4, milestones=(1, 3), decay=0.5, peak=0.25, lr=0.1, warmup=warmup
+        QUICK,
+        method="plain",
+        schedule=schedule,
+        epochs=4,
+        milestones=(1, 3),
+        decay=0.5,
+        peak=0.25,
+        lr=0.1,
+        warmup=warmup,
     )
     training = build(config, split=split)
     optimizer = training.solver.leader_update.optimizer
