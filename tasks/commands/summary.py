@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from tasks.report import summarise
 from tasks.report.tables import Cell, Table
@@ -54,6 +55,5 @@ def _down(table: Table) -> RichTable:
     return drawn
 
 
-def _text(cell: Cell) -> str:
-    text = f"{cell.text} {cell.error}".strip()
-    return f"[bold]{text}[/bold]" if cell.best else text
+def _text(cell: Cell) -> Text:
+    return Text(f"{cell.text} {cell.error}".strip(), style="bold" if cell.best else "")

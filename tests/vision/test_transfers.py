@@ -91,3 +91,20 @@ def test_records_are_flat_and_errors_clear():
     torch.nn.init.constant_(broken.head.bias, float("nan"))
     with pytest.raises(NonFiniteError):
         transfer_matrix(nets, {"broken": broken}, images, [fgsm(0.1)])
+
+
+def test_the_table_has_a_row_a_target_and_a_column_a_surrogate_and_attack():
+    from tasks.report.transfer_table import transfer_table
+
+    images, nets = two_class_images(two_classes(), n=50), classifiers(2)
+    results = transfer_matrix(nets, nets, images, [fgsm(0.1), pgm(0.1, 10)])
+    table = transfer_table([dataclasses.asdict(result) for result in results])
+    attacks = [f"{attack} from {name}" for name in nets for attack in ("FGSM", "PGM-10")]
+    assert table.header == ("target", "clean", *attacks)
+    by_place = {(r.target, r.attack): r for r in results}
+    for row in table.rows:
+        one = by_place[row[0].text, attacks[0]]
+        assert row[1].text == f"{100 * one.clean:.1f}"
+        assert [cell.text for cell in row[2:]] == [f"{100 * by_place[row[0].text, a].robust:.1f}" for a in attacks]
+    assert "n = 50 images. ε = 0.1 (linf)." in table.note
+    assert "FGSM from net-0: 1 step of 0.1 from Center()." in table.note
