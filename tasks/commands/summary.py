@@ -30,8 +30,10 @@ def show_table(table: Table) -> None:
 
 
 def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=140)  # a file or a pipe has no width to keep to
+    # Names are text: the extra in [brackets] is no markup, and the start in PGM-20:zero: no picture.
+    console = Console(markup=False, emoji=False)
+    # A file or a pipe has no width to keep to.
+    return console if console.is_terminal else Console(markup=False, emoji=False, width=140)
 
 
 def _across(table: Table) -> RichTable:
