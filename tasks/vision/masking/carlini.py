@@ -19,8 +19,10 @@ MANY_STEPS = 20
 FALLING = 0.005
 
 
-def _passed_if(condition: bool, name: str, item: str, good: str, bad: str) -> Finding:
-    return Finding(name, item, Verdict.PASSED if condition else Verdict.WARNING, good if condition else bad)
+def _passed_if(
+    condition: bool, name: str, item: str, good: str, bad: str, otherwise: Verdict = Verdict.WARNING
+) -> Finding:
+    return Finding(name, item, Verdict.PASSED if condition else otherwise, good if condition else bad)
 
 
 def _always(name: str, item: str, verdict: Verdict, text: str) -> Check:
@@ -71,7 +73,8 @@ def not_only_fgsm(evidence: Evidence) -> Finding:
     strong = [one for one in evidence.measured if one.looks == ALL or (one.steps or 0) >= MANY_STEPS]
     good = f"{', '.join(one.attack for one in strong[:4])}."
     bad = f"No attack takes {MANY_STEPS} steps or more: attack with PGM-100."
-    return _passed_if(bool(strong), "carlini-4", "Not only FGSM, but strong attacks are used.", good, bad)
+    item = "Not only FGSM, but strong attacks are used."
+    return _passed_if(bool(strong), "carlini-4", item, good, bad, Verdict.NOT_MEASURED)
 
 
 def not_only_the_training_s(evidence: Evidence) -> Finding:
@@ -79,7 +82,8 @@ def not_only_the_training_s(evidence: Evidence) -> Finding:
     others = [one for one in evidence.measured if not one.attack.startswith(("PGM", "FGSM", "own"))]
     good = f"Trained by {evidence.training or 'its own attack'}; attacked by {', '.join(o.attack for o in others[:4])}."
     bad = "Only sign-gradient and own attacks were used, as in training: attack with AutoAttack or CW-100."
-    return _passed_if(bool(others), "carlini-5", "Other attacks than those of the training are used.", good, bad)
+    item = "Other attacks than those of the training are used."
+    return _passed_if(bool(others), "carlini-5", item, good, bad, Verdict.NOT_MEASURED)
 
 
 def sanity(evidence: Evidence) -> Finding:
