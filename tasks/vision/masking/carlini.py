@@ -20,7 +20,7 @@ FALLING = 0.005
 
 
 def _passed_if(
-    condition: bool, name: str, item: str, good: str, bad: str, otherwise: Verdict = Verdict.WARNING
+    condition: bool, name: str, item: str, good: str, bad: str, *, otherwise: Verdict = Verdict.WARNING
 ) -> Finding:
     return Finding(name, item, Verdict.PASSED if condition else otherwise, good if condition else bad)
 
@@ -74,7 +74,7 @@ def not_only_fgsm(evidence: Evidence) -> Finding:
     good = f"{', '.join(one.attack for one in strong[:4])}."
     bad = f"No attack takes {MANY_STEPS} steps or more: attack with PGM-100."
     item = "Not only FGSM, but strong attacks are used."
-    return _passed_if(bool(strong), "carlini-4", item, good, bad, Verdict.NOT_MEASURED)
+    return _passed_if(bool(strong), "carlini-4", item, good, bad, otherwise=Verdict.NOT_MEASURED)
 
 
 def not_only_the_training_s(evidence: Evidence) -> Finding:
@@ -83,7 +83,7 @@ def not_only_the_training_s(evidence: Evidence) -> Finding:
     good = f"Trained by {evidence.training or 'its own attack'}; attacked by {', '.join(o.attack for o in others[:4])}."
     bad = "Only sign-gradient and own attacks were used, as in training: attack with AutoAttack or CW-100."
     item = "Other attacks than those of the training are used."
-    return _passed_if(bool(others), "carlini-5", item, good, bad, Verdict.NOT_MEASURED)
+    return _passed_if(bool(others), "carlini-5", item, good, bad, otherwise=Verdict.NOT_MEASURED)
 
 
 def sanity(evidence: Evidence) -> Finding:
