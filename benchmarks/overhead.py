@@ -23,7 +23,7 @@ import bilevel
 from bilevel.learned import BatchMax, Convolutional, Direction, Iterate, Small
 from bilevel.rules import SignGradient
 from tasks.vision.data import ImageBatch
-from tasks.vision.games import RobustClassification
+from tasks.vision.games import RobustClassification, Terms
 from tasks.vision.networks import SmallConvNet
 
 EPS = 0.2
@@ -98,7 +98,7 @@ def candidates() -> dict[str, Callable[[], object]]:
     for steps in (1, 3):
         mine, theirs = copy.deepcopy(model), copy.deepcopy(model)
         solver = bilevel.Solver(
-            RobustClassification(mine, EPS),
+            RobustClassification(mine, Terms(EPS)),
             SignGradient(0.05),
             steps=steps,
             leader_optimizer=sgd(mine),
@@ -107,7 +107,7 @@ def candidates() -> dict[str, Callable[[], object]]:
         made[f"PGM-{steps} by hand"] = pgm_by_hand(theirs, batch, steps)
     mine, theirs, my_rule, their_rule = map(copy.deepcopy, (model, model, rule, rule))
     solver = bilevel.Solver(
-        RobustClassification(mine, EPS),
+        RobustClassification(mine, Terms(EPS)),
         my_rule,
         leader_optimizer=sgd(mine),
         rule_optimizer=torch.optim.Adam(my_rule.parameters()),

@@ -15,7 +15,7 @@ from bilevel.play import FollowerFirst, Simultaneous
 from bilevel.starts import Center, Uniform
 from tasks.vision.attacks import Learned
 from tasks.vision.data import ImageBatch
-from tasks.vision.games import Away, Interpolation, InterpolationTraining, RandomOther, Reversed, Robust, Towards
+from tasks.vision.games import Away, Interpolation, InterpolationTraining, RandomOther, Reversed, Robust, Terms, Towards
 from tasks.vision.games.interpolation import interpolated_labels
 from tasks.vision.methods import AIT_METHODS, L2L, SignSteps
 from tasks.vision.methods.own_attack import OwnAttack
@@ -117,7 +117,7 @@ def test_the_two_pairings():
 def test_both_losses(kind):
     model, b = warm().eval(), batch()
     z = torch.rand_like(b.x)
-    task = InterpolationTraining(model, EPS, label_eps=LABEL_EPS, feature_loss=kind)
+    task = InterpolationTraining(model, Terms(EPS), label_eps=LABEL_EPS, feature_loss=kind)
     leader = loss_by_hand(model, z, labels_by_hand(b.y, b.y.flip(0), 10, LABEL_EPS))
     follower = feature_loss_by_hand(model, z, b.x.flip(0), kind)
     for found in [(task.leader_loss(b, z), task.follower_loss(b, z)), task.losses(b, z)]:
@@ -305,9 +305,9 @@ def test_the_settings_of_the_papers_and_of_the_codes():
 def test_a_classifier_without_a_feature_is_refused():
     plain = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     with pytest.raises(ConfigurationError, match=r"Sequential has no embed.*WithFeatures"):
-        Interpolation().task(plain, EPS)
+        Interpolation().task(plain, Terms(EPS))
     b = batch(4)
-    task = Interpolation().task(WithFeatures(plain, "1").double(), EPS)
+    task = Interpolation().task(WithFeatures(plain, "1").double(), Terms(EPS))
     torch.testing.assert_close(
         task.follower_loss(b, b.x), (1 - cosine_by_hand(b.x.flatten(1), b.x.flip(0).flatten(1))).mean()
     )
@@ -315,7 +315,10 @@ def test_a_classifier_without_a_feature_is_refused():
 
 @pytest.mark.parametrize("label_eps", [-0.1, 1.1, float("nan")])
 def test_a_label_that_would_leave_the_simplex(label_eps):
-    for build in (lambda: Interpolation(label_eps), lambda: InterpolationTraining(warm(), EPS, label_eps=label_eps)):
+    for build in (
+        lambda: Interpolation(label_eps),
+        lambda: InterpolationTraining(warm(), Terms(EPS), label_eps=label_eps),
+    ):
         with pytest.raises(ConfigurationError, match=r"label_eps.*in \[0, 1\]"):
             build()
 
@@ -323,4 +326,4 @@ def test_a_label_that_would_leave_the_simplex(label_eps):
 def test_the_first_batch_is_looked_at():
     b = batch(4)
     with pytest.raises(ConfigurationError, match=r"must lie in \[0, 1\]"):
-        InterpolationTraining(warm(), EPS).leader_loss(b._replace(x=2 * b.x), b.x)
+        InterpolationTraining(warm(), Terms(EPS)).leader_loss(b._replace(x=2 * b.x), b.x)

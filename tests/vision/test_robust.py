@@ -13,7 +13,7 @@ from bilevel.errors import ConfigurationError
 from bilevel.rules import SignGradient, Stay
 from bilevel.starts import Center, Gaussian, Uniform
 from tasks.vision.data import ImageBatch
-from tasks.vision.games import MixedRobustClassification, RobustClassification
+from tasks.vision.games import MixedRobustClassification, RobustClassification, Terms
 from tasks.vision.networks import SmallConvNet, WideResNet
 from tasks.vision.norm_modes import BatchStatisticsNorm, EvalModeNorm, TrainModeNorm
 
@@ -36,7 +36,7 @@ def buffers(model):
 def test_projection_is_the_nearest_allowed_image(kind):
     b = batch()
     z = b.x + torch.randn_like(b.x)
-    projected = kind(small(), EPS).project(b, z)
+    projected = kind(small(), Terms(EPS)).project(b, z)
     low, high = (b.x - EPS).clamp(min=0), (b.x + EPS).clamp(max=1)
     torch.testing.assert_close(projected, torch.minimum(torch.maximum(z, low), high))
 
@@ -45,7 +45,7 @@ def test_projection_is_the_nearest_allowed_image(kind):
 @pytest.mark.parametrize(("start", "reach"), [(Uniform(EPS), EPS), (Gaussian(0.5), EPS), (Uniform(0.05), 0.05)])
 def test_random_starts_are_allowed_images_and_new_each_time(kind, start, reach):
     b = batch()
-    task = kind(small(), EPS, start=start)
+    task = kind(small(), Terms(EPS, start=start))
     first, second = task.start(b), task.start(b)
     for z in (first, second):
         assert z.min() >= 0
@@ -57,13 +57,13 @@ def test_random_starts_are_allowed_images_and_new_each_time(kind, start, reach):
 
 def test_a_start_that_need_not_be_feasible_is_not_projected():
     b = ImageBatch(torch.zeros(4, 1, 8, 8), torch.arange(4))
-    assert RobustClassification(small(), EPS, Uniform(EPS, feasible=False)).start(b).min() < 0
-    assert RobustClassification(small(), EPS, Gaussian(1.0, feasible=False)).start(b).abs().max() > EPS
+    assert RobustClassification(small(), Terms(EPS, Uniform(EPS, feasible=False))).start(b).min() < 0
+    assert RobustClassification(small(), Terms(EPS, Gaussian(1.0, feasible=False))).start(b).abs().max() > EPS
 
 
 def test_the_center_is_the_clean_batch():
     b = batch()
-    assert torch.equal(RobustClassification(small(), EPS).start(b), b.x)
+    assert torch.equal(RobustClassification(small(), Terms(EPS)).start(b), b.x)
 
 
 def test_starts_draw_from_the_generator_that_is_given():
@@ -86,10 +86,10 @@ def test_losses():
     z = torch.rand_like(b.x)
     model = small().eval()
     clean, perturbed = (functional.cross_entropy(model(x), b.y) for x in (b.x, z))
-    robust = RobustClassification(model, EPS)
+    robust = RobustClassification(model, Terms(EPS))
     assert torch.equal(robust.leader_loss(b, z), perturbed)
     assert torch.equal(robust.follower_loss(b, z), -perturbed)
-    mixed = MixedRobustClassification(model, EPS, beta=3.0)
+    mixed = MixedRobustClassification(model, Terms(EPS), beta=3.0)
     torch.testing.assert_close(mixed.leader_loss(b, z), (clean + 3 * perturbed) / 4)
     assert torch.equal(mixed.follower_loss(b, z), -perturbed)
 
@@ -98,7 +98,7 @@ def test_losses():
 @pytest.mark.parametrize("kind", [RobustClassification, MixedRobustClassification])
 def test_a_radius_out_of_range(kind, eps):
     with pytest.raises(ConfigurationError, match="eps"):
-        kind(small(), eps)
+        kind(small(), Terms(eps))
 
 
 @pytest.mark.parametrize("build", [lambda: Uniform(0.0), lambda: Uniform(-1.0), lambda: Gaussian(float("nan"))])
@@ -110,7 +110,7 @@ def test_starts_of_no_size(build):
 @pytest.mark.parametrize("beta", [0.0, -1.0, float("nan")])
 def test_beta_out_of_range(beta):
     with pytest.raises(ConfigurationError, match="beta"):
-        MixedRobustClassification(small(), EPS, beta=beta)
+        MixedRobustClassification(small(), Terms(EPS), beta=beta)
 
 
 # Batch norm while the attack is made. Each reference is written with the plain modes of a copy.
@@ -129,7 +129,7 @@ def gradient_in(model, b, *, train):
 def test_statistics_used_and_absorbed_while_attacking(norm, batch_statistics, absorbs):
     model, b = small(), batch()
     model(torch.rand(50, 1, 8, 8, dtype=torch.float64))  # so that running and batch statistics differ
-    task = RobustClassification(model, EPS, norm=norm)
+    task = RobustClassification(model, Terms(EPS, norm=norm))
     before = buffers(model)
     gradient = -InnerProblem(task, b, Stay()).gradient(b.x)[1]
     after = buffers(model)
@@ -150,7 +150,7 @@ def test_statistics_used_and_absorbed_while_attacking(norm, batch_statistics, ab
 def test_statistics_of_the_attackers_own_turn(norm, batch_statistics):
     model, b = small(), batch()
     model(torch.rand(50, 1, 8, 8, dtype=torch.float64))
-    task = RobustClassification(model, EPS, norm=norm)
+    task = RobustClassification(model, Terms(EPS, norm=norm))
     before = buffers(model)
     with task.rule_context():
         gradient = -InnerProblem(task, b, Stay()).gradient(b.x)[1]
@@ -166,7 +166,7 @@ def test_statistics_of_the_attackers_own_turn(norm, batch_statistics):
 )
 def test_dropout_is_left_alone_unless_in_evaluation_mode(norm, drops):
     model, b = WideResNet(10, 1, 1, dropout=0.5).double(), batch()
-    task = RobustClassification(model, EPS, norm=norm)
+    task = RobustClassification(model, Terms(EPS, norm=norm))
     with task.inner_context():
         assert torch.equal(task.loss(b, b.x), task.loss(b, b.x)) != drops
 
@@ -176,7 +176,7 @@ def test_modes_come_back_after_an_error_and_frozen_layers_stay_frozen(norm):
     model = small()
     frozen = next(m for m in model.modules() if isinstance(m, nn.BatchNorm2d))
     frozen.eval()
-    task = RobustClassification(model, EPS, norm=norm)
+    task = RobustClassification(model, Terms(EPS, norm=norm))
     for context in (task.inner_context, task.rule_context):
         with pytest.raises(KeyError), context():
             raise KeyError
@@ -188,8 +188,8 @@ def test_the_mixed_game_attacks_the_perturbed_images_alone():
     """Its follower climbs the same loss as in the zero-sum game; its leader descends the mixture."""
     model, b = small(), batch()
     norm = BatchStatisticsNorm()  # the passes below move the running statistics
-    zero_sum = InnerProblem(RobustClassification(model, EPS, norm=norm), b, Stay()).gradient(b.x)[1]
-    mixed = MixedRobustClassification(model, EPS, norm=norm)
+    zero_sum = InnerProblem(RobustClassification(model, Terms(EPS, norm=norm)), b, Stay()).gradient(b.x)[1]
+    mixed = MixedRobustClassification(model, Terms(EPS, norm=norm))
     assert torch.equal(InnerProblem(mixed, b, Stay()).gradient(b.x)[1], zero_sum)
     solver = bilevel.Solver(mixed, SignGradient(EPS), leader_optimizer=torch.optim.SGD(model.parameters(), lr=1.0))
     expected = [p.detach().clone() for p in model.parameters()]
@@ -210,6 +210,7 @@ def test_the_first_batch_of_a_loop_of_ones_own_is_looked_at():
         (torch.full_like(x, float("nan")), y, "NaN"),
     ]:
         with pytest.raises(ConfigurationError, match=message):
-            RobustClassification(model, 0.1).loss(ImageBatch(images, labels), images)
+            RobustClassification(model, Terms(0.1)).loss(ImageBatch(images, labels), images)
+    odd = torch.nn.Sequential(model, torch.nn.Unflatten(1, (4, 1)))
     with pytest.raises(ConfigurationError, match=r"logits \(n, classes\) for 6 images, got shape \(6, 4, 1\)"):
-        RobustClassification(torch.nn.Sequential(model, torch.nn.Unflatten(1, (4, 1))), 0.1).loss(ImageBatch(x, y), x)
+        RobustClassification(odd, Terms(0.1)).loss(ImageBatch(x, y), x)

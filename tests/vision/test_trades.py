@@ -13,7 +13,7 @@ from bilevel.learned import Small
 from bilevel.play import Simultaneous
 from bilevel.starts import Center, Gaussian, Uniform
 from tasks.vision.data import ImageBatch
-from tasks.vision.games import Trades, TradesClassification
+from tasks.vision.games import Terms, Trades, TradesClassification
 from tasks.vision.games.divergence import divergence
 from tasks.vision.games.trades import START
 from tasks.vision.methods import L2L, METHODS, SignSteps, Stability
@@ -56,7 +56,7 @@ def test_the_divergence_is_the_sum_of_p_log_p_over_q():
 def test_both_losses_of_trades():
     model, b = warm().eval(), batch()
     z = torch.rand_like(b.x)
-    task = TradesClassification(model, EPS, beta=3.0)
+    task = TradesClassification(model, Terms(EPS), beta=3.0)
     distance = divergence_by_hand(model(b.x), model(z))
     expected = functional.cross_entropy(model(b.x), b.y) + 3 * distance
     for leader, follower in [(task.leader_loss(b, z), task.follower_loss(b, z)), task.losses(b, z)]:
@@ -101,7 +101,7 @@ def test_the_constant_of_an_attack_is_that_of_the_classifier_as_it_is_then():
 
 
 def test_the_start_and_the_settings_of_the_authors():
-    task = TradesClassification(warm(), 0.031)
+    task = TradesClassification(warm(), Terms(0.031))
     assert isinstance(task.threat.begin, Gaussian)
     assert task.threat.begin.std == pytest.approx(0.001)
     assert (task.beta, task.norm) == (6.0, EvalModeNorm())
@@ -110,12 +110,12 @@ def test_the_start_and_the_settings_of_the_authors():
 
 def test_trades_refuses_to_begin_where_its_gradient_is_0():
     with pytest.raises(ConfigurationError, match=r"clean image.*gradient.*is 0"):
-        Trades().task(warm(), EPS, start=Center())
+        Trades().task(warm(), Terms(EPS, Center()))
 
 
 @pytest.mark.parametrize("beta", [0.0, -1.0, float("nan")])
 def test_beta_out_of_range(beta):
-    for build in (lambda: Trades(beta), lambda: TradesClassification(warm(), EPS, beta=beta)):
+    for build in (lambda: Trades(beta), lambda: TradesClassification(warm(), Terms(EPS), beta=beta)):
         with pytest.raises(ConfigurationError, match="beta"):
             build()
 

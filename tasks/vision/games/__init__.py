@@ -7,6 +7,7 @@ from tasks.vision.games.mixed import Mixed, MixedRobustClassification
 from tasks.vision.games.pairings import Pairing, RandomOther, Reversed
 from tasks.vision.games.perturbed_images import PerturbedImages
 from tasks.vision.games.robust import Robust, RobustClassification
+from tasks.vision.games.terms import Terms
 from tasks.vision.games.trades import Trades, TradesClassification
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Reversed",
     "Robust",
     "RobustClassification",
+    "Terms",
     "Towards",
     "Trades",
     "TradesClassification",

@@ -6,10 +6,8 @@ import abc
 
 from torch import nn
 
-from bilevel.starts import Center, Start
-from tasks.vision.beginning import Beginning
 from tasks.vision.games.perturbed_images import PerturbedImages
-from tasks.vision.norm_modes import EvalModeNorm, NormMode
+from tasks.vision.games.terms import Terms
 
 
 class Game(abc.ABC):
@@ -20,24 +18,13 @@ class Game(abc.ABC):
     """
 
     @abc.abstractmethod
-    def task(
-        self,
-        model: nn.Module,
-        eps: float,
-        *,
-        start: Start = Center(),  # noqa: B008 (frozen)
-        norm: NormMode = EvalModeNorm(),  # noqa: B008 (frozen)
-        beginning: Beginning | None = None,
-    ) -> PerturbedImages:
+    def task(self, model: nn.Module, terms: Terms) -> PerturbedImages:
         """Return the task.
 
         Args:
             model: the classifier; ``model(z)`` returns logits (n, classes).
-            eps: ε, in units of the pixel range [0, 1].
-            start: where an attack begins.
-            norm: the batch-norm mode of the passes that make the attack.
-            beginning: what attacks know of earlier visits, such as a `WarmStart`; ``None`` for nothing.
+            terms: on what terms its images are perturbed.
 
         Raises:
-            ConfigurationError: if ``eps`` is out of range, or model or start do not fit the game.
+            ConfigurationError: if the radius is out of range, or model or start do not fit the game.
         """

@@ -12,16 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bilevel.errors import ConfigurationError
-from bilevel.starts import Center, Start
-from tasks.vision.beginning import Beginning
 from tasks.vision.data import ImageBatch
 from tasks.vision.games.base import Game
 from tasks.vision.games.constant import AttackConstant
 from tasks.vision.games.feature_losses import FeatureLoss, Towards
 from tasks.vision.games.pairings import Pairing, Reversed
 from tasks.vision.games.perturbed_images import PerturbedImages
+from tasks.vision.games.terms import Terms
 from tasks.vision.networks import Classifier
-from tasks.vision.norm_modes import EvalModeNorm, NormMode
 
 
 def interpolated_labels(
@@ -64,13 +62,10 @@ class InterpolationTraining(PerturbedImages):
 
     Args:
         model: the classifier, with an ``embed`` and a ``classify`` as `Classifier` has them.
-        eps: ε, in units of the pixel range [0, 1].
+        terms: on what terms images are perturbed; the authors' code attacks in evaluation mode.
         label_eps: ε_y, how far labels move, in [0, 1].
         feature_loss: q.
         pairing: who is whose partner; drawn anew for each attack. The default is the code's.
-        start: where an attack begins.
-        norm: the batch-norm mode of the attack; evaluation mode, as in the authors' code.
-        beginning: what attacks know of earlier visits, as in `RobustClassification`.
 
     Raises:
         ConfigurationError: if a number is out of range, or the model has no feature to look at.
@@ -81,14 +76,11 @@ class InterpolationTraining(PerturbedImages):
     def __init__(
         self,
         model: nn.Module,
-        eps: float,
+        terms: Terms,
         *,
         label_eps: float = 0.5,
         feature_loss: FeatureLoss = Towards(),  # noqa: B008 (frozen)
         pairing: Pairing = Reversed(),  # noqa: B008 (frozen)
-        start: Start = Center(),  # noqa: B008 (frozen)
-        norm: NormMode = EvalModeNorm(),  # noqa: B008 (frozen)
-        beginning: Beginning | None = None,
     ) -> None:
         _check(label_eps)
         if not all(callable(getattr(model, part, None)) for part in ("embed", "classify")):
@@ -97,7 +89,7 @@ class InterpolationTraining(PerturbedImages):
                 "has no embed(x) and classify(feature): use a tasks.vision.networks.Classifier, or wrap the network in "
                 "tasks.vision.networks.WithFeatures."
             )
-        super().__init__(model, eps, start, norm, beginning)
+        super().__init__(model, terms)
         self._classifier = cast("Classifier", model)
         self.label_eps = label_eps
         self.feature_loss = feature_loss
@@ -165,29 +157,14 @@ class Interpolation(Game):
     def __post_init__(self) -> None:
         _check(self.label_eps)
 
-    def task(
-        self,
-        model: nn.Module,
-        eps: float,
-        *,
-        start: Start = Center(),  # noqa: B008 (frozen)
-        norm: NormMode = EvalModeNorm(),  # noqa: B008 (frozen)
-        beginning: Beginning | None = None,
-    ) -> InterpolationTraining:
+    def task(self, model: nn.Module, terms: Terms) -> InterpolationTraining:
         """Return the task.
 
         Raises:
             ConfigurationError: as `InterpolationTraining` does.
         """
         return InterpolationTraining(
-            model,
-            eps,
-            label_eps=self.label_eps,
-            feature_loss=self.feature_loss,
-            pairing=self.pairing,
-            start=start,
-            norm=norm,
-            beginning=beginning,
+            model, terms, label_eps=self.label_eps, feature_loss=self.feature_loss, pairing=self.pairing
         )
 
 

@@ -10,12 +10,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from bilevel.errors import ConfigurationError
-from bilevel.starts import Center, Start
-from tasks.vision.beginning import Beginning
 from tasks.vision.data import ImageBatch
 from tasks.vision.games.base import Game
 from tasks.vision.games.perturbed_images import PerturbedImages
-from tasks.vision.norm_modes import EvalModeNorm, NormMode
+from tasks.vision.games.terms import Terms
 
 
 @final
@@ -29,30 +27,18 @@ class MixedRobustClassification(PerturbedImages):
 
     Args:
         model: the classifier.
-        eps: ε, in units of the pixel range [0, 1].
+        terms: on what terms images are perturbed.
         beta: β, the weight of the perturbed images; above 0.
-        start: where an attack begins, as in `RobustClassification`.
-        norm: the batch-norm mode of the attack, as in `RobustClassification`.
-        beginning: what attacks know of earlier visits, as in `RobustClassification`.
 
     Raises:
-        ConfigurationError: if ``eps`` or ``beta`` is out of range.
+        ConfigurationError: if the radius or ``beta`` is out of range.
 
     Source: the public code of Jiang et al. 2021, whose PGM baseline has β = 1; the paper has no clean term.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        eps: float,
-        *,
-        beta: float = 1.0,
-        start: Start = Center(),  # noqa: B008 (frozen)
-        norm: NormMode = EvalModeNorm(),  # noqa: B008 (frozen)
-        beginning: Beginning | None = None,
-    ) -> None:
+    def __init__(self, model: nn.Module, terms: Terms, *, beta: float = 1.0) -> None:
         _check(beta)
-        super().__init__(model, eps, start, norm, beginning)
+        super().__init__(model, terms)
         self.beta = beta
 
     def leader_loss(self, batch: ImageBatch, z: Float[Tensor, "n c h w"]) -> Float[Tensor, ""]:
@@ -86,17 +72,9 @@ class Mixed(Game):
     def __post_init__(self) -> None:
         _check(self.beta)
 
-    def task(
-        self,
-        model: nn.Module,
-        eps: float,
-        *,
-        start: Start = Center(),  # noqa: B008 (frozen)
-        norm: NormMode = EvalModeNorm(),  # noqa: B008 (frozen)
-        beginning: Beginning | None = None,
-    ) -> MixedRobustClassification:
+    def task(self, model: nn.Module, terms: Terms) -> MixedRobustClassification:
         """Return the task."""
-        return MixedRobustClassification(model, eps, beta=self.beta, start=start, norm=norm, beginning=beginning)
+        return MixedRobustClassification(model, terms, beta=self.beta)
 
 
 def _check(beta: float) -> None:

@@ -10,13 +10,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bilevel.starts import Start
+from bilevel.starts import Center, Start
 from bilevel.task import Task
-from tasks.vision.beginning import Anew, Beginning
+from tasks.vision.beginning import Anew
 from tasks.vision.checks import FirstBatch
 from tasks.vision.data import ImageBatch
-from tasks.vision.norm_modes import NormMode
-from tasks.vision.threat import Threat
+from tasks.vision.games.terms import Terms
 
 
 class PerturbedImages(Task[nn.Module, ImageBatch], abc.ABC):
@@ -24,21 +23,19 @@ class PerturbedImages(Task[nn.Module, ImageBatch], abc.ABC):
 
     Args:
         model: the classifier; ``model(z)`` returns logits (n, classes).
-        eps: ε, in units of the pixel range [0, 1].
-        start: where an attack begins.
-        norm: the batch-norm mode of the passes that make the attack.
-        beginning: what attacks know of earlier visits; ``None`` for nothing.
+        terms: on what terms images are perturbed.
+        usual_start: where an attack begins if the terms name no start.
 
     Raises:
-        ConfigurationError: if ``eps`` is out of range.
+        ConfigurationError: if the radius is out of range.
     """
 
-    def __init__(self, model: nn.Module, eps: float, start: Start, norm: NormMode, beginning: Beginning | None) -> None:
+    def __init__(self, model: nn.Module, terms: Terms, usual_start: Start = Center()) -> None:  # noqa: B008 (frozen)
         super().__init__(leader=model)
-        self.threat = Threat(eps, start)
-        self.norm = norm
-        self.beginning = beginning or Anew()
-        self._layers = norm.layers(model)
+        self.threat = terms.threat(usual_start)
+        self.norm = terms.norm
+        self.beginning = terms.beginning or Anew()
+        self._layers = terms.norm.layers(model)
         self._check_first = FirstBatch()
 
     def start(self, batch: ImageBatch) -> Float[Tensor, "n c h w"]:

@@ -11,14 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bilevel.errors import ConfigurationError
-from bilevel.starts import Center, Gaussian, Start
-from tasks.vision.beginning import Beginning
+from bilevel.starts import Center, Gaussian
 from tasks.vision.data import ImageBatch
 from tasks.vision.games.base import Game
 from tasks.vision.games.constant import AttackConstant
 from tasks.vision.games.divergence import divergence
 from tasks.vision.games.perturbed_images import PerturbedImages
-from tasks.vision.norm_modes import EvalModeNorm, NormMode
+from tasks.vision.games.terms import Terms
 
 START = Gaussian(0.001 / 0.031)
 """Where its attack begins in Zhang et al. 2019, in multiples of ε."""
@@ -37,35 +36,24 @@ class TradesClassification(PerturbedImages):
 
     Args:
         model: the classifier.
-        eps: ε, in units of the pixel range [0, 1].
+        terms: on what terms images are perturbed. Its own start is 0.001 · N(0, I) at ε = 0.031, and in proportion
+            elsewhere; the authors' code attacks in evaluation mode.
         beta: β, what disagreement costs; above 0.
-        start: where an attack begins; by default 0.001 · N(0, I) at ε = 0.031, and in proportion elsewhere.
-        norm: the batch-norm mode of the attack; evaluation mode, as in the authors' code.
-        beginning: what attacks know of earlier visits, as in `RobustClassification`.
 
     Raises:
-        ConfigurationError: if ``eps`` or ``beta`` is out of range, or ``start`` is the clean image.
+        ConfigurationError: if the radius or ``beta`` is out of range, or the start is the clean image.
 
     Source: Zhang et al. 2019, Algorithm 1.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        eps: float,
-        *,
-        beta: float = 6.0,
-        start: Start | None = None,
-        norm: NormMode = EvalModeNorm(),  # noqa: B008 (frozen)
-        beginning: Beginning | None = None,
-    ) -> None:
+    def __init__(self, model: nn.Module, terms: Terms, *, beta: float = 6.0) -> None:
         _check(beta)
-        if isinstance(start, Center) and beginning is None:
+        if isinstance(terms.start, Center) and terms.beginning is None:
             raise ConfigurationError(
                 "TRADES cannot attack from the clean image, where the gradient of its divergence is 0: choose a random "
                 "start, such as Gaussian (its own) or Uniform."
             )
-        super().__init__(model, eps, START.scaled(eps) if start is None else start, norm, beginning)
+        super().__init__(model, terms, START.scaled(terms.eps))
         self.beta = beta
         self._clean = AttackConstant(self._predict)
 
@@ -113,21 +101,13 @@ class Trades(Game):
     def __post_init__(self) -> None:
         _check(self.beta)
 
-    def task(
-        self,
-        model: nn.Module,
-        eps: float,
-        *,
-        start: Start = Center(),  # noqa: B008 (frozen)
-        norm: NormMode = EvalModeNorm(),  # noqa: B008 (frozen)
-        beginning: Beginning | None = None,
-    ) -> TradesClassification:
+    def task(self, model: nn.Module, terms: Terms) -> TradesClassification:
         """Return the task.
 
         Raises:
             ConfigurationError: as `TradesClassification` does.
         """
-        return TradesClassification(model, eps, beta=self.beta, start=start, norm=norm, beginning=beginning)
+        return TradesClassification(model, terms, beta=self.beta)
 
 
 def _check(beta: float) -> None:

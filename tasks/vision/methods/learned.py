@@ -20,7 +20,7 @@ from bilevel.solver import Solver
 from bilevel.starts import Center, Start, Uniform
 from tasks.vision.attacks import Attack
 from tasks.vision.data import ImageBatch
-from tasks.vision.games import Game, Robust
+from tasks.vision.games import Game, Robust, Terms
 from tasks.vision.methods.base import Method
 from tasks.vision.methods.own_attack import OwnAttack
 from tasks.vision.norm_modes import EvalModeNorm, NormMode
@@ -110,7 +110,7 @@ class L2L(Method):
     ) -> Solver[ImageBatch]:
         """Return the solver, with a new attacker."""
         beginning = None if self.warm is None else WarmStart(samples, self.warm)
-        task = self.game.task(model, eps, start=self.start.scaled(eps), norm=self.norm, beginning=beginning)
+        task = self.game.task(model, Terms(eps, self.start.scaled(eps), self.norm, beginning))
         place = next(model.parameters())
         rule = self.rule(eps, channels).to(place.device, place.dtype)
         return Solver(

@@ -16,7 +16,7 @@ from tasks.vision.attacks.base import Attack, check_count, check_eps
 from tasks.vision.attacks.digest import digest
 from tasks.vision.attacks.undisturbed import undisturbed
 from tasks.vision.data import ImageBatch
-from tasks.vision.games import Game, Robust
+from tasks.vision.games import Game, Robust, Terms
 
 
 @final
@@ -77,7 +77,7 @@ class OwnAttack(Attack):
         Raises:
             ConfigurationError: if ``model`` does not fit the game.
         """
-        task = self.game.task(model, self.eps, start=self.start)
+        task = self.game.task(model, Terms(self.eps, self.start))
         modules = [model, self.rule] if isinstance(self.rule, nn.Module) else [model]
         with undisturbed(*modules, device=batch.x.device, seed=self.seed):
             z = task.start(batch)

@@ -10,7 +10,7 @@ from torch import nn, optim
 from bilevel.rules.stay import Stay
 from bilevel.solver import Solver
 from tasks.vision.data import ImageBatch
-from tasks.vision.games import RobustClassification
+from tasks.vision.games import RobustClassification, Terms
 from tasks.vision.methods.base import Method
 
 
@@ -29,4 +29,4 @@ class Plain(Method):
         leader_optimizer: optim.Optimizer,
     ) -> Solver[ImageBatch]:
         """Return the solver."""
-        return Solver(RobustClassification(model, eps), Stay(), leader_optimizer=leader_optimizer)
+        return Solver(RobustClassification(model, Terms(eps)), Stay(), leader_optimizer=leader_optimizer)

@@ -13,7 +13,7 @@ from bilevel.rules import SignGradient
 from bilevel.solver import Solver
 from bilevel.starts import Center, Start
 from tasks.vision.data import ImageBatch
-from tasks.vision.games import Game, Robust
+from tasks.vision.games import Game, Robust, Terms
 from tasks.vision.methods.base import Method
 from tasks.vision.norm_modes import EvalModeNorm, NormMode
 from tasks.vision.warm_start import WarmStart
@@ -74,5 +74,5 @@ class SignSteps(Method):
     ) -> Solver[ImageBatch]:
         """Return the solver."""
         beginning = None if self.warm is None else WarmStart(samples, self.warm)
-        task = self.game.task(model, eps, start=self.start.scaled(eps), norm=self.norm, beginning=beginning)
+        task = self.game.task(model, Terms(eps, self.start.scaled(eps), self.norm, beginning))
         return Solver(task, SignGradient(self.step * eps), steps=self.steps, leader_optimizer=leader_optimizer)

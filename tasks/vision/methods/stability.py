@@ -15,10 +15,9 @@ from bilevel.rules.stay import Stay
 from bilevel.solver import Solver
 from bilevel.starts import Gaussian
 from tasks.vision.data import ImageBatch
-from tasks.vision.games import PerturbedImages
+from tasks.vision.games import PerturbedImages, Terms
 from tasks.vision.games.divergence import divergence
 from tasks.vision.methods.base import Method
-from tasks.vision.norm_modes import EvalModeNorm
 
 
 @final
@@ -36,7 +35,7 @@ class NoisyCopies(PerturbedImages):
 
     def __init__(self, model: nn.Module, *, alpha: float, noise: float) -> None:
         # The ball is the whole pixel range and stays unused: noise is not projected.
-        super().__init__(model, 1.0, Gaussian(noise, feasible=False), EvalModeNorm(), None)
+        super().__init__(model, Terms(1.0, Gaussian(noise, feasible=False)))
         self.alpha = alpha
 
     def project(self, batch: ImageBatch, z: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
