@@ -120,6 +120,22 @@ class Run:
             raise RunError(f"cannot make the folder {folder}: {reason(error)}") from error
         return folder
 
+    def part_run(self, name: str, config: Mapping[str, Any]) -> Run:
+        """Return one training of a run that holds several as a run of its own, which can be attacked by itself.
+
+        Args:
+            name: one folder's name.
+            config: plain values, enough to do it again.
+
+        Raises:
+            ConfigurationError: if the name is not one folder's name, or a value cannot be written.
+            RunError: if a file cannot be written.
+        """
+        part = Run(self.part(name), plain(config, ""))
+        part.figures.mkdir(exist_ok=True)
+        write_config(part.path / CONFIG, part.config)
+        return part
+
     def append_results(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Add flat records to ``results.json``; one replaces an older one of the same identity.
 

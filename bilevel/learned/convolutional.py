@@ -39,7 +39,7 @@ class Convolutional(LearnedRule):
 
     Source: Jiang et al. 2021, Eq. 7 and section 3.
 
-    Example:
+    Examples:
         >>> rule = Convolutional(channels=1, network=Small(width=16), scale=0.2)
         >>> images = torch.rand(5, 1, 8, 8)
         >>> rule.update(torch.ones_like(images), rule.init(images), params=images)[0].shape

@@ -30,7 +30,7 @@ class Grouped(Composite):
 
     Source: Serban et al. 2020 use one meta-optimizer for convolutions and another for linear layers.
 
-    Example:
+    Examples:
         >>> rule = Grouped({"conv*": LSTM(), "*": LSTM()})
         >>> z = {"conv1.weight": torch.rand(2, 1, 3, 3), "fc.bias": torch.rand(4)}
         >>> sorted(rule.init(z))

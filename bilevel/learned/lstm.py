@@ -41,7 +41,7 @@ class LSTM(LearnedRule):
 
     Source: Andrychowicz et al. 2016; Serban et al. 2020, Eq. 3-5 (two layers of 20, LogSign with p = 10).
 
-    Example:
+    Examples:
         >>> rule = LSTM()
         >>> z = {"weight": torch.rand(3, 2), "bias": torch.rand(3)}
         >>> rule.update(z, rule.init(z), params=z)[0]["bias"].shape

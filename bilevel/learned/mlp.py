@@ -41,7 +41,7 @@ class MLP(LearnedRule):
 
     Source: Jiang et al., ICLR 2020 submission, appendix C (the update of GAIL's discriminator).
 
-    Example:
+    Examples:
         >>> rule = MLP(size=3)
         >>> z = torch.rand(3)
         >>> rule.update(torch.ones(3), rule.init(z), params=z)[0].shape

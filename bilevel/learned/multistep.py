@@ -56,7 +56,7 @@ class Multistep(ModuleRule):
 
     Source: the problem of Andrychowicz et al. 2016; Walker and Ni 2011 for the least squares. The combination is ours.
 
-    Example:
+    Examples:
         >>> rule = Multistep()
         >>> z = {"x": torch.rand(3), "y": torch.rand(2)}
         >>> rule.update(z, rule.init(z), params=z)[0]["y"].shape

@@ -46,7 +46,7 @@ class ConjugateGradient(LinearSolver):
 
     Source: Hestenes and Stiefel 1952; for hypergradients Pedregosa 2016 and Rajeswaran et al. 2019 (iMAML).
 
-    Example:
+    Examples:
         >>> h = torch.tensor([[4.0, 1.0], [1.0, 3.0]])
         >>> ConjugateGradient().solve(h.mv, torch.tensor([1.0, 2.0])).x
         tensor([0.0909, 0.6364])

@@ -34,7 +34,7 @@ class Dense(LinearSolver):
 
     Source: Bengio 2000 (the implicit hypergradient with the whole Hessian).
 
-    Example:
+    Examples:
         >>> Dense().solve(torch.tensor([[0.0, 2.0], [1.0, 0.0]]).mv, torch.tensor([2.0, 3.0])).x
         tensor([3., 1.])
     """

@@ -40,7 +40,7 @@ class FixedPoint(LinearSolver):
 
     Source: Grazzi et al. 2020, "On the iteration complexity of hypergradient computation".
 
-    Example:
+    Examples:
         >>> FixedPoint(steps=2).solve(lambda v: v - 0.5 * v, torch.ones(1)).x
         tensor([1.5000])
     """

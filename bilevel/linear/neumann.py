@@ -47,7 +47,7 @@ class Neumann(LinearSolver):
 
     Source: Lorraine, Vicol and Duvenaud 2020, Algorithm 3.
 
-    Example:
+    Examples:
         >>> import torch
         >>> Neumann(terms=2, step=0.25).solve(torch.tensor([[2.0]]).mv, torch.ones(1)).x
         tensor([0.3750])

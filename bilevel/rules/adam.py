@@ -47,7 +47,7 @@ class Adam:
 
     Source: Kingma and Ba 2015, Algorithm 1.
 
-    Example:
+    Examples:
         >>> rule = Adam(0.1)
         >>> rule.update(torch.tensor([3.0, -2.0]), rule.init(torch.zeros(2)))[0]
         tensor([-0.1000,  0.1000])

@@ -24,7 +24,7 @@ class Flattened(Composite):
     Raises:
         ConfigurationError: if it does not speak the protocol.
 
-    Example:
+    Examples:
         >>> rule = Flattened(torchopt.sgd(0.1))
         >>> z = {"a": torch.zeros(1), "b": torch.zeros(2, 1)}
         >>> rule.update({"a": torch.ones(1), "b": torch.ones(2, 1)}, rule.init(z), params=z)[0]["a"]

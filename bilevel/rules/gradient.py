@@ -29,7 +29,7 @@ class Gradient:
 
     Source: Cauchy 1847.
 
-    Example:
+    Examples:
         >>> rule = Gradient(0.1)
         >>> rule.update(torch.tensor([3.0, -2.0]), rule.init(torch.zeros(2)))[0]
         tensor([-0.3000,  0.2000])

@@ -32,7 +32,7 @@ class Momentum:
 
     Source: Polyak 1964.
 
-    Example:
+    Examples:
         >>> rule = Momentum(0.1, 0.5)
         >>> _, state = rule.update(torch.tensor([2.0]), rule.init(torch.zeros(1)))
         >>> rule.update(torch.tensor([2.0]), state)[0]

@@ -38,7 +38,7 @@ class SignGradient:
 
     Source: Goodfellow et al. 2015; Jiang et al. 2021, Eq. 4.
 
-    Example:
+    Examples:
         >>> rule = SignGradient(0.1)
         >>> rule.update(torch.tensor([3.0, 0.0, -2.0]), rule.init(torch.zeros(3)))[0]
         tensor([-0.1000, -0.0000,  0.1000])

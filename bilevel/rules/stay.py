@@ -18,7 +18,7 @@ class Stay:
 
     With it a robust training becomes a plain one, by the same solver.
 
-    Example:
+    Examples:
         >>> rule = Stay()
         >>> rule.update(torch.ones(2), rule.init(torch.zeros(2)))[0]
         tensor([0., 0.])

@@ -25,7 +25,7 @@ class Sum(Composite):
     Raises:
         ConfigurationError: if there is none, or one does not speak the protocol.
 
-    Example:
+    Examples:
         >>> rule = Sum(SignGradient(0.1), torchopt.sgd(lr=1.0))
         >>> rule.update(torch.tensor([2.0]), rule.init(torch.zeros(1)), params=torch.zeros(1))[0]
         tensor([-2.1000])

@@ -82,7 +82,7 @@ def evaluate(
         TaskError: if the output of ``model`` is not (n, classes), or an attack leaves its ball.
         NonFiniteError: if the model's output or an attack's image is not finite.
 
-    Example:
+    Examples:
         >>> evaluate(model, split.test, [pgm(0.2, 20), cw(0.2, 20)])  # doctest: +SKIP
     """
     wrong = [attacks] if isinstance(attacks, Attack) else [one for one in attacks if not isinstance(one, Attack)]

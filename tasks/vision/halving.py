@@ -11,11 +11,10 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from bilevel.breakdown import is_out_of_memory
 from bilevel.errors import ConfigurationError
 
 ResultT = TypeVar("ResultT")
-
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 @final
@@ -53,7 +52,7 @@ class HalvingBatches:
             try:
                 result = function(piece)
             except (RuntimeError, MemoryError) as error:
-                if count == 1 or not _out_of_memory(error):
+                if count == 1 or not is_out_of_memory(error):
                     raise
             else:
                 yield piece, result
@@ -66,10 +65,3 @@ class HalvingBatches:
             warnings.warn(
                 f"{count} images at a time do not fit into memory: going on with {self.batch_size}.", stacklevel=2
             )
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error).lower()
-    return any(words in text for words in OUT_OF_MEMORY)

@@ -16,6 +16,7 @@ import torch
 
 from bilevel.progress import Progress
 from tasks.run import Run
+from tasks.settings import to_dict
 from tasks.vision.assess import attacks_for, write_curves, write_examples, write_results
 from tasks.vision.config import VisionConfig
 from tasks.vision.train import train
@@ -139,7 +140,7 @@ def _train_and_attack(config: VisionConfig, folder: Path, assessment: Assessment
     """Do one part, in a process of its own."""
     torch.set_num_threads(1)
     name = part_name(config)
-    part = Run(Run(folder, {}).part(name), {})
+    part = Run(folder, {}).part_run(name, {"task": config.task, **to_dict(config)})
     reporter = Reporter(name, events)
     training = train(
         config,

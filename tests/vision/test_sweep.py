@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from bilevel.checkpoint import CheckpointFolder
+from tasks.cli import main
 from tasks.commands.demo import defences
+from tasks.commands.train_vision import config_of
 from tasks.run import Run
 from tasks.vision.config import DROConfig
 from tasks.vision.sweep import Assessment, Watch, part_name, sweep
@@ -56,6 +58,16 @@ def test_a_sweep_is_what_its_trainings_are_alone_and_is_completed_by_the_same_ca
     }
 
 
+def test_a_part_of_a_sweep_can_be_attacked_by_itself(tmp_path, capsys):
+    run = Run.create(tmp_path / "sweep", {"task": "sweep"})
+    sweep(run, CONFIGS[:1], Assessment(("FGSM",)), workers=1, watch=Heard())
+    part = run.part(part_name(CONFIGS[0]))
+    assert config_of(Run.open(part)) == CONFIGS[0]
+    assert main(["evaluate", str(part), "--attacks", "PGM-2", "--no-curves", "--images", "20"]) == 0
+    assert "PGM-2" in capsys.readouterr().out
+    assert {r["attack"] for r in Run.open(part).results() if "attack" in r} == {"FGSM", "PGM-2"}
+
+
 def test_the_demonstration_has_every_defence_under_a_name_of_its_own():
     configs = defences(epochs=3, seed=0)
     names = [config.label for config in configs]
@@ -82,6 +94,7 @@ from dataclasses import replace
 from pathlib import Path
 from tasks.commands import demo
 from tasks.cli import _explain
+from tasks.commands.train_vision import config_of
 from tasks.run import Run
 
 quick = demo.defences

@@ -43,7 +43,7 @@ def named(name: str, eps: float) -> Attack:
     Raises:
         ConfigurationError: for a name that is none of these, or an attack whose extra is not installed.
 
-    Example:
+    Examples:
         >>> named("pgm-100+cw-100", 0.2).name
         'PGM-100 + CW-100'
     """
