@@ -20,7 +20,8 @@ from typing import Any
 
 import torch
 from timing import interleaved
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from tasks.reproduce.defences import DEFENCES
 from tasks.vision.build import build
@@ -43,6 +44,21 @@ ROWS: dict[str, dict[str, Any]] = {
 """The trainings; "shared" has one backward pass for both players, "alternating" makes the images anew for each."""
 IMAGES = 50_000
 """Images of an epoch."""
+
+
+class Operations(TorchDispatchMode):
+    """Counts floating-point operations within the context; torch's own counter follows modules, and cannot here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        if (count := flop_registry.get(func.overloadpacket)) is not None:
+            self.total += count(*args, **kwargs, out_val=out)
+        return out
 
 
 def matrix_peak(device: torch.device, precision: str) -> float:
@@ -75,9 +91,9 @@ def memory_and_operations(step: Callable[[], object], device: torch.device) -> t
         torch.cuda.reset_peak_memory_stats()
     step()
     peak = torch.cuda.max_memory_allocated() - before if device.type == "cuda" else float("nan")
-    with FlopCounterMode(display=False) as counter:
+    with Operations() as counter:
         step()
-    return peak, counter.get_total_flops()
+    return peak, counter.total
 
 
 def measure(chosen: argparse.Namespace, precision: str, batch_size: int, split: Split) -> list[dict[str, Any]]:
