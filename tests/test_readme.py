@@ -56,5 +56,5 @@ def test_the_readmes_commands_are_there():
 
     text = (ROOT / "README.md").read_text()
     shown = set(re.findall(r"^bilevel (\w+)", text, flags=re.MULTILINE))
-    assert shown == {"train", "resume", "evaluate", "report"}
+    assert shown == {"train", "resume", "evaluate", "reproduce", "report"}
     assert shown <= set(cli.COMMANDS)
