@@ -30,7 +30,8 @@ class Reproduce(Command):
     name: Annotated[str, tyro.conf.Positional]
     """Which one: table2 (white-box attacks), table3 (seconds an epoch), table4 (adversarial interpolation), blackbox
     (transfer from other networks), slim (the slim attackers), curves (against radius and iterations), examples
-    (perturbed images) or masking (do they only look robust?)."""
+    (perturbed images) or masking (do they only look robust?); and what the papers do not have: frontier (robustness
+    against training time) and frontier-large (the same at 16/255)."""
 
     scale: str = "cpu"
     """How large: cpu (a small network and few images, on 2 cores) or paper (the papers' settings, for a GPU)."""

@@ -7,6 +7,7 @@ from tasks.reproduce.curves import Curves
 from tasks.reproduce.epoch_time import EpochTime
 from tasks.reproduce.examples import Examples
 from tasks.reproduce.experiment import Experiment
+from tasks.reproduce.frontier import Frontier
 from tasks.reproduce.interpolation import AdversarialInterpolation
 from tasks.reproduce.masked import Masked
 from tasks.reproduce.published import SLIM, TABLE2
@@ -23,6 +24,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         rows=("Naive L2L", "Grad L2L", "2-Step L2L"),
         slim=True,
     ),
+    "frontier": Frontier("Robust accuracy against training time, every attacker"),
+    "frontier-large": Frontier("Robust accuracy against training time at a large radius, 16/255", eps=16 / 255),
     "curves": Curves("Robust accuracy against radius and iterations (Figure 3; Figure 9 of the preprint)"),
     "examples": Examples("Perturbed images (Figures 4 and 5)"),
     "masking": Masked("Do the defences only look robust? (checklists of the preprint's Appendix E)"),

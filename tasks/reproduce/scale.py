@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, final
 
 from tasks.vision.config import AITConfig, DROConfig
@@ -20,6 +21,7 @@ class Scale:
         interpolation: those of adversarial interpolation training.
         slim: what the slim attacker's trainings change.
         attacks: for each column of the papers' tables the attack, as `bilevel evaluate` takes it.
+        recipes: what a learned attacker changes further, by the method's name.
         minutes: about how long a training and its attacks take on the machine that the scale is meant for.
     """
 
@@ -29,6 +31,11 @@ class Scale:
     slim: dict[str, Any]
     attacks: dict[str, str]
     minutes: float
+    recipes: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def learned(self, methods: Iterable[str]) -> list[dict[str, Any]]:
+        """Return what each of ``methods`` changes of `base`; the attackers' networks are those of the scale."""
+        return [{"method": method, **self.recipes.get(method, {})} for method in methods]
 
     @property
     def columns(self) -> dict[str, str]:
@@ -68,6 +75,10 @@ CPU_SCALE = Scale(
     slim={"attacker": "slim"},
     attacks={"AutoAttack": "AutoAttack", **_ATTACKS, "Random": "Random-1000", "own": "own"},
     minutes=7.0,
+    # Their steps by hand are corrected by a network of their own, which is smaller.
+    recipes={
+        method: {"attacker": None, "attacker_gradient": None, "reach": 1.25} for method in ("warm-l2l", "teacher-l2l")
+    },
 )
 
 SCALES: Final[dict[str, Scale]] = {"cpu": CPU_SCALE, "paper": PAPER_SCALE}

@@ -18,7 +18,7 @@ from tasks.reproduce.scale import SCALES, Scale
 from tasks.reproduce.white_box import WhiteBox
 from tasks.run import Run
 from tasks.vision.presets import AIT_PAPER, PAPER
-from tasks.vision.sweep import Watch
+from tasks.vision.sweep import Watch, part_name
 
 SMALL = {
     "model": "small", "width": 4, "epochs": 1, "attacker": "small", "train_images": 250, "validation_images": 40,
@@ -215,3 +215,19 @@ def test_what_is_unknown_is_named_before_a_folder_is_made(tmp_path, monkeypatch,
         assert main(["reproduce", *words]) == 2
         assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_the_frontier_has_every_attacker_once_and_says_how_far_each_learned_one_lies_above_it(tmp_path):
+    run, experiment = Run.create(tmp_path / "run", {}), EXPERIMENTS["frontier"]
+    names = [part_name(config) for config in experiment.configs(REQUEST)]
+    assert len(set(names)) == len(names) == 2 * 15
+    assert {c.eps for c in EXPERIMENTS["frontier-large"].configs(ONE)} == {16 / 255}
+    known = {"task": "dro", "data": "digits", "split": "test", "n": 10_000, "clean": 0.9, "seed": 1, "eps": 0.031,
+             "norm": "linf", "attack": "AutoAttack"}  # fmt: skip
+    points = {"fgsm-rs": (0.2, 1.0), "pgm-10": (0.3, 4.0), "grad-l2l": (0.29, 2.0)}
+    run.append_results(known | {"method": m, "robust": robust, "seconds": s} for m, (robust, s) in points.items())
+    accuracies, margins = experiment.tables(run, ONE)
+    assert [row[0].text for row in accuracies.rows] == ["pgm-10", "grad-l2l", "fgsm-rs"]
+    ((name, margin, verdict, *_),) = margins.rows
+    assert (name.text, verdict.text) == ("grad-l2l", "above")
+    assert 3 < float(margin.text.removeprefix("+")) < 6  # the frontier there is between 20 and 30 %

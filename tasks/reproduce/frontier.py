@@ -1,0 +1,62 @@
+"""Robust accuracy against training time: the frontier of hand-written attackers, and every learned one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final, final
+
+from tasks.report.material import gather
+from tasks.report.methods import settings
+from tasks.report.tables import Table, frontier_table, main_table
+from tasks.reproduce.experiment import Experiment, Request
+from tasks.run import Run
+from tasks.vision.config import DROConfig
+from tasks.vision.sweep import Assessment, Watch, sweep
+
+BY_HAND: Final[tuple[dict[str, Any], ...]] = (
+    {"method": "fgsm"},
+    {"method": "fgsm-rs"},
+    {"method": "warm-fgsm"},
+    *(
+        {"method": "pgm", "pgm_start": "uniform", "pgm_steps": k, "pgm_step": step}
+        for k, step in ((2, 0.75), (3, 0.5), (5, 0.4), (10, 0.25))
+    ),
+)
+"""The hand-written attackers; PGM's steps are as long as is usual for their number."""
+LEARNED: Final = (
+    "naive-l2l", "grad-only-l2l", "grad-l2l", "2-step-grad-only-l2l", "2-step-l2l", "k-step-l2l", "warm-l2l",
+    "teacher-l2l",
+)  # fmt: skip
+
+
+@final
+@dataclass(frozen=True)
+class Frontier(Experiment):
+    """Every attacker at one radius, with what its training took.
+
+    Args:
+        what: what it shows.
+        eps: the radius; ``None`` for the scale's.
+    """
+
+    what: str
+    eps: float | None = None
+    data: tuple[str, ...] = ("cifar10",)
+
+    def configs(self, request: Request) -> list[DROConfig]:
+        """Return a training an attacker and seed."""
+        base = request.base if self.eps is None else replace(request.base, eps=self.eps)
+        changes = (*BY_HAND, *request.scale.learned(LEARNED))
+        return [replace(base, seed=seed, **change) for change in changes for seed in request.seeds]
+
+    def work(self, run: Run, request: Request, watch: Watch) -> None:
+        """Train and attack."""
+        attacks = Assessment(("AutoAttack", "PGM-20", "own"))
+        sweep(run, self.configs(request), attacks, workers=request.workers, watch=watch)
+
+    def tables(self, run: Run, request: Request) -> list[Table]:
+        """Return all accuracies, and how far each learned attacker lies above the frontier."""
+        made = []
+        for setting in settings(gather([run]).results):
+            made += [main_table(setting), frontier_table(setting)]
+        return [table for table in made if table is not None]
