@@ -102,7 +102,13 @@ def train(
 
 
 def restore(
-    config: VisionConfig, folder: str | Path, *, model: nn.Module | None = None, device: torch.device | str = "cpu"
+    config: VisionConfig,
+    folder: str | Path,
+    *,
+    model: nn.Module | None = None,
+    method: Method | None = None,
+    split: Split | None = None,
+    device: torch.device | str = "cpu",
 ) -> Training:
     """Return the parts of a training as they are in its folder's last good checkpoint, in evaluation mode.
 
@@ -110,6 +116,8 @@ def restore(
         config: the configuration with which it was trained.
         folder: where it was trained.
         model: the classifier, if it is another one than ``config`` names; it takes up the weights.
+        method: the method, if it is another one than ``config`` names.
+        split: the data, if they are others than those that ``config`` names.
         device: where model and data are put.
 
     Raises:
@@ -120,7 +128,7 @@ def restore(
     if found is None:
         raise CheckpointError(f"{folder} holds no checkpoint: train first, with this folder.")
     with torch.random.fork_rng():  # the first weights are replaced at once
-        training = build(config, model=model, device=device)
+        training = build(config, model=model, method=method, split=split, device=device)
     path, state = found
     try:
         training.solver.load_state_dict(state["solver"])

@@ -17,7 +17,8 @@ from bilevel.errors import ConfigurationError
 class Normalise(nn.Module):
     """Shift and scale each channel: ``(x - mean) / std``.
 
-    Inside the network, so that perturbations and their radius stay in the units of the images.
+    Inside the network, so that perturbations and their radius stay in the units of the images, and a part of its state,
+    so that a classifier that comes back from a file does not depend on data by which it would be measured anew.
 
     Args:
         mean: one number a channel.
@@ -37,8 +38,8 @@ class Normalise(nn.Module):
                 f"Normalise needs a finite mean and a finite std above 0 for each channel, got mean={list(mean)} and "
                 f"std={list(std)}."
             )
-        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1))
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Return the normalised images."""
