@@ -53,6 +53,14 @@ def test_the_divergence_is_the_sum_of_p_log_p_over_q():
     assert divergence(a, a) == 0
 
 
+def test_the_divergence_of_half_precision_logits_is_not_taken_in_half_precision():
+    logits = 3 * torch.randn(64, 10)
+    wanted, found = logits.bfloat16(), (logits + 0.02 * torch.randn_like(logits)).bfloat16()
+    exact = divergence_by_hand(wanted.double(), found.double()).float()
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(divergence(wanted, found), exact, rtol=1e-4, atol=0)
+
+
 def test_both_losses_of_trades():
     model, b = warm().eval(), batch()
     z = torch.rand_like(b.x)

@@ -6,6 +6,7 @@ import abc
 from dataclasses import dataclass
 from typing import final
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
@@ -55,4 +56,5 @@ class Away(FeatureLoss):
 
 
 def _cosine(feature: Tensor, partner: Tensor) -> Float[Tensor, " n"]:
-    return functional.cosine_similarity(feature, partner, dim=1, eps=1e-6)
+    precise = torch.promote_types(feature.dtype, torch.float32)  # near 1 half precision has steps of 1/256
+    return functional.cosine_similarity(feature.to(precise), partner.to(precise), dim=1, eps=1e-6)
