@@ -313,6 +313,17 @@ def test_a_classifier_without_a_feature_is_refused():
     )
 
 
+@pytest.mark.parametrize("kind", [Towards, Away])
+def test_half_precision_features_have_a_loss_in_single_precision(kind):
+    feature, partner = (torch.randn(5, 7).bfloat16() for _ in range(2))
+    torch.testing.assert_close(kind()(feature, partner), kind()(feature.float(), partner.float()))
+
+
+def test_a_warm_start_is_refused_since_its_push_is_along_the_leaders_gradient():
+    with pytest.raises(ConfigurationError, match=r"other partners.*leave the warm start out"):
+        solver_of(SignSteps(steps=1, warm=0.5, game=Interpolation()), warm())
+
+
 @pytest.mark.parametrize("label_eps", [-0.1, 1.1, float("nan")])
 def test_a_label_that_would_leave_the_simplex(label_eps):
     for build in (

@@ -68,7 +68,8 @@ class InterpolationTraining(PerturbedImages):
         pairing: who is whose partner; drawn anew for each attack. The default is the code's.
 
     Raises:
-        ConfigurationError: if a number is out of range, or the model has no feature to look at.
+        ConfigurationError: if a number is out of range, the model has no feature to look at, or the beginning
+            remembers earlier visits.
 
     Source: Jiang et al. 2021, Eq. 5 and 6; Zhang and Xu 2020.
     """
@@ -90,6 +91,11 @@ class InterpolationTraining(PerturbedImages):
                 "tasks.vision.networks.WithFeatures."
             )
         super().__init__(model, terms)
+        if self.remembers:
+            raise ConfigurationError(
+                "In adversarial interpolation an image has other partners at each visit, and what a warm start keeps, "
+                "the sign of the leader's gradient, is nothing to the follower: leave the warm start out."
+            )
         self._classifier = cast("Classifier", model)
         self.label_eps = label_eps
         self.feature_loss = feature_loss
