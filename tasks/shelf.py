@@ -85,7 +85,7 @@ def data_home() -> Path:
         ConfigurationError: if pooch is not installed, and the variable is not set.
     """
     if named := os.environ.get(FOLDER_VARIABLE):
-        return Path(named)
+        return Path(named).expanduser()
     try:
         import pooch
     except ImportError as error:

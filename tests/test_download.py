@@ -170,6 +170,12 @@ def test_without_a_folder_files_go_where_the_variable_says(server, tmp_path, mon
     assert len(server.asked) == 1
 
 
+def test_the_variable_may_begin_with_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(FOLDER_VARIABLE, "~/data")
+    assert data_home() == tmp_path / "data"
+
+
 def test_without_the_variable_they_go_into_the_usual_cache(tmp_path, monkeypatch):
     monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

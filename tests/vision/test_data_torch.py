@@ -62,6 +62,12 @@ def test_grey_images(image):
     assert torch.equal(images_from(Listed([(image, 0)]), name="mine").pixels, PIXELS[:1, :1])
 
 
+def test_the_colours_of_a_picture_with_a_palette_are_read_not_their_numbers():
+    picture = Image.new("RGB", (5, 4), (200, 10, 30)).quantize()
+    pixels = images_from(Listed([(picture, 0)]), name="mine").pixels
+    assert torch.equal(pixels, torch.tensor([200, 10, 30], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 4, 5))
+
+
 def test_a_tensor_dataset_can_be_divided():
     images = images_from(TensorDataset(PIXELS / 255, torch.arange(9) % 3), name="mine")
     learn, held = hold_out(images, 3, seed=0)

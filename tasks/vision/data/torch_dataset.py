@@ -82,7 +82,8 @@ def _channels_first(image: Any, where: str) -> Tensor:
         found = image
     else:
         try:
-            found = torch.from_numpy(np.array(image))
+            # The pixels of a Pillow image with a palette are places in it.
+            found = torch.from_numpy(np.array(image.convert("RGB") if getattr(image, "mode", "") == "P" else image))
         except (TypeError, ValueError) as error:
             raise ConfigurationError(f"The image of {where} is {type(image).__name__}, which is no image.") from error
         found = found.permute(2, 0, 1) if found.ndim == 3 else found
