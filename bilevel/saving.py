@@ -56,7 +56,9 @@ class Saving:
     def require_room(self) -> None:
         """Raise `CheckpointError` unless the disk has room for the checkpoints that are yet to come."""
         if (folder := self.folder) is not None:
-            self.state.solver.processes.from_first(lambda: folder.require_room(self.state.solver.state_dict()))
+            parts = {"solver": self.state.solver, **self.state.extras}
+            states = {name: part.state_dict() for name, part in parts.items()}
+            self.state.solver.processes.from_first(lambda: folder.require_room(states))
 
     def advice(self) -> str:
         """Say which checkpoint there is, and how to go on from it."""

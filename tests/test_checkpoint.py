@@ -212,6 +212,13 @@ def test_room_is_looked_for_before_training(tmp_path):
     assert not list(tmp_path.rglob("*.pt"))
 
 
+def test_room_is_looked_for_what_the_extras_need_too(tmp_path):
+    extras = {"part": nn.Linear(10**8, 10**6, bias=False, device="meta")}
+    with pytest.raises(CheckpointError, match=r"4 more checkpoints in .* need 1.6e\+06 GB, but .* are free"):
+        training_cases.duel().fit(tmp_path, extras=extras)
+    assert not list(tmp_path.rglob("*.pt"))
+
+
 def test_bad_settings(tmp_path):
     with pytest.raises(ConfigurationError, match="keep"):
         CheckpointFolder(tmp_path, keep=0)

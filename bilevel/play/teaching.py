@@ -127,6 +127,9 @@ class Teaching(Play):
             return None
         first, exam = self.split(batch)
         moves = solver.follow(first)
+        # Before the exam, which begins another attack: a task may keep constants of the one that it knows.
+        with torch.no_grad(), solver.task.rule_context():
+            loss = with_weights(solver.task.leader, {}, lambda: moves.problem.follower_loss(detach(moves.answer)))
         lesson = Lesson(
             solver.task,
             solver.rule,
@@ -142,6 +145,4 @@ class Teaching(Play):
         unrolled = Unrolled()
         rollout = unrolled.roll_out(problem, lesson.start(None), (), steps=self.pupil_steps, keep=0)
         gradient = unrolled.leader_gradient(rollout).gradient
-        with torch.no_grad(), solver.task.rule_context():
-            loss = with_weights(solver.task.leader, {}, lambda: moves.problem.follower_loss(detach(moves.answer)))
         return RuleGradient(loss, gradient)

@@ -19,6 +19,8 @@ from bilevel.starts import Center, Uniform
 from tasks.vision.config import DROConfig
 from tasks.vision.data import ImageBatch
 from tasks.vision.data.movement import Movement
+from tasks.vision.games import Trades
+from tasks.vision.games.divergence import divergence
 from tasks.vision.methods import L2L, METHODS, Teacher
 from tasks.vision.methods.own_attack import OwnAttack
 from tasks.vision.methods.teacher import halves
@@ -107,6 +109,18 @@ def test_a_lesson_leaves_the_classifier_as_it_was():
     solver.step(b)
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
     assert {int(m.num_batches_tracked) for m in norms} == {2}  # the one of `warm`, and the classifier's own pass
+
+
+def test_the_loss_of_a_lesson_is_that_of_the_classifier_as_it_is_not_of_the_pupil():
+    model, b = warm(), batch()
+    attacker = replace(TEACHER.attacker, game=Trades(), start=Uniform(0.5))
+    solver = solver_of(replace(TEACHER, attacker=attacker, split=same_batch), model, lr=1.0)
+    torch.manual_seed(3)
+    answer = solver.follow(b).answer
+    torch.manual_seed(3)
+    found = solver.play.lesson(solver, b).loss
+    model.eval()
+    torch.testing.assert_close(found, -divergence(model(b.x), model(answer)).detach())
 
 
 def test_the_attacker_learns_in_lessons_alone():
