@@ -41,7 +41,7 @@ def test_train_resume_and_evaluate(tmp_path, capsys):
     """A run that stopped after an epoch goes on to the weights of an unbroken one; its own attacker attacks it."""
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     words = ["train", "ait", "--method", "grad-l2l", "--pairing", "random", *QUICK]
-    words += ["--schedule", "constant", "--warmup", "0", "--test-images", "40"]
+    words += ["--schedule", "constant", "--warmup", "0", "--train-images", "200", "--test-images", "40"]
     assert main([*words, "--run", str(whole)]) == 0
     config = yaml.safe_load((whole / "config.yaml").read_text())
     assert (config["task"], config["pairing"], config["play"]) == ("ait", "random", "follower-first-same-answer")

@@ -13,6 +13,7 @@ import pytest
 import torch
 import vision_processes
 from torch import nn
+from torch._inductor import config as inductor
 from two_processes import in_two_processes
 
 from bilevel.errors import CheckpointError, ConfigurationError
@@ -134,27 +135,17 @@ def test_a_compiled_classifier_has_the_same_names_and_does_the_same():
     assert all(p.grad is None for p in model.parameters())
 
 
-class Untraceable(nn.Module):
-    """Cannot be compiled."""
-
-    def __init__(self):
-        super().__init__()
-        self.inner = SmallConvNet(width=2)
-
-    def forward(self, x):
-        if torch.compiler.is_compiling():
-            raise RuntimeError("not like this")
-        return self.inner(x)
-
-
-def test_a_classifier_that_cannot_be_compiled_stays_as_it_is():
-    model, x = Untraceable(), torch.rand(4, 1, 8, 8)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    with pytest.warns(UserWarning, match="torch.compile failed, so the classifier runs as it is"):
+def test_without_a_compiler_the_classifier_stays_as_it_is():
+    model, x = Traceable(), torch.rand(4, 1, 8, 8)
+    before, expected = {name: value.clone() for name, value in model.state_dict().items()}, model(x)
+    reason = "torch.compile failed, so the classifier runs as it is, uncompiled.*No working C.. compiler"
+    torch.compiler.reset()  # what the test before has compiled would be found again
+    nothing = inductor.patch({"cpp.cxx": ("no-such-compiler",), "force_disable_caches": True})
+    with nothing, pytest.warns(UserWarning, match=reason):
         assert not compile_or_warn(model, x)
+    torch.testing.assert_close(model(x), expected)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
-    assert model(x).shape == (4, 10)
 
 
 def test_what_differentiates_twice_is_not_compiled(split):
@@ -177,6 +168,19 @@ def test_a_classifier_of_ones_own_is_trained_and_comes_back(tmp_path):
     assert same(restore(config, tmp_path, model=own_model()).model, model)
     with pytest.raises(CheckpointError, match="does not fit"):
         restore(config, tmp_path)
+
+
+def test_a_training_on_data_of_ones_own_comes_back_with_their_normalisation(tmp_path, split):
+    dark = Split(*(replace(part, pixels=part.pixels // 4) for part in (split.train, split.validation, split.test)))
+    config = replace(QUICK, epochs=1, normalise=True)
+    trained = train(config, tmp_path, split=dark, method=METHODS["grad-l2l"], progress=False)
+    x = dark.test.batch().x
+    mine = restore(config, tmp_path, split=dark, method=METHODS["grad-l2l"])
+    assert mine.split.test.pixels.equal(dark.test.pixels)
+    assert same(mine.solver.rule, trained.solver.rule)
+    others = restore(config, tmp_path, split=split, method=METHODS["grad-l2l"])  # whose normalisation is another one
+    for found in (mine, others):
+        torch.testing.assert_close(found.model(x), trained.model.eval()(x))
 
 
 class Pair(nn.Module):
