@@ -21,7 +21,7 @@ _CONTENTS = (
     "parts", "tensorboard", "evaluation.jsonl", "report.html", "report.md", "report_files",
 )  # fmt: skip
 _RESULT_IDENTITY = ("task", "method", "model", "data", "attack", "seed", "split", "norm", "eps", "finding")
-_CURVE_IDENTITY = ("task", "method", "data", "attack", "seed", "split", "curve", "x")
+_CURVE_IDENTITY = ("task", "method", "data", "attack", "seed", "split", "curve", "x", "eps")
 
 
 @final
@@ -159,7 +159,7 @@ class Run:
     def append_curves(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Add flat records to ``curves.json``; one replaces an older one of the same identity.
 
-        The identity is (task, method, data, attack, seed, split, curve, x).
+        The identity is (task, method, data, attack, seed, split, curve, x, eps).
 
         Raises:
             ConfigurationError: if a record is not flat, or a number in it is not finite.

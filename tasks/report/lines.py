@@ -32,7 +32,7 @@ class Panel:
 
     Attributes:
         curve: what the horizontal axis is: "eps" or "iterations", or any other name.
-        attack: the attack; for a curve over iterations its name without the number of steps.
+        attack: the attack; for a curve over iterations its name without the number of steps, and the radius.
         data: the data set and its part, where the records say; else "".
         lines: a curve a method.
     """
@@ -51,6 +51,7 @@ def panels(records: Iterable[dict[str, Any]]) -> list[Panel]:
             curve, attack = str(record.get("curve", "")), str(record.get("attack") or "")
             if curve == ITERATIONS:  # "PGM-1", "PGM-2", ... are points of one curve
                 attack = re.sub(r"[-\s]*\d+$", "", attack)
+                attack += f", ε = {record['eps']:g}" if record.get("eps") is not None else ""
             data = ", ".join(str(record[field]) for field in ("data", "split") if record.get(field))
             groups[(curve, attack, data)].append(record)
     made = [Panel(curve, attack, data, _lines(group)) for (curve, attack, data), group in groups.items()]

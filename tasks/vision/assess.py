@@ -30,6 +30,7 @@ RADII = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 ITERATIONS = (0, 1, 2, 3, 5, 10, 20, 50, 100)
 """Where accuracy is measured against the number of iterations."""
 
+_JOURNAL = "evaluation.jsonl"
 
 MAGNIFY = (1.0, 5.0, 30.0)
 """How many times perturbations are enlarged in figures."""
@@ -45,7 +46,12 @@ def usual_attacks() -> tuple[str, ...]:
 
 def journal_of(run: Run) -> Journal:
     """Return what an evaluation of ``run`` that was stopped has left, and will leave."""
-    return Journal(run.path / "evaluation.jsonl")
+    return Journal(run.path / _JOURNAL)
+
+
+def is_assessed(run: Run) -> bool:
+    """Return whether `write_results` came to its end, with the findings, which it adds last."""
+    return (run.path / "results.json").exists() and not (run.path / _JOURNAL).exists()
 
 
 def attacks_for(training: Training, names: Sequence[str], eps: float) -> list[Attack]:
@@ -109,15 +115,17 @@ def write_findings(training: Training, run: Run, eps: float, *, split: str = "te
         eps: the ball's radius.
         split: the part of the data.
     """
-    known = identity(training, split)
+    known, images = identity(training, split), part(training, split)
 
     def ours(record: Mapping[str, Any]) -> bool:
-        return all(record.get(name) == value for name, value in known.items() if name != "kind")
+        # Accuracies on more or fewer images cannot be compared with these.
+        same = known | {"n": len(images)}
+        return all(record.get(name) == value for name, value in same.items() if name != "kind")
 
     records = [record for record in run.results() if ours(record) and record.get("eps") == eps]
-    # The curves are those of the training's radius.
-    curves = [point for point in run.curves() if ours(point)] if eps == training.config.eps else []
-    answers = probe(training.model, part(training, split), eps, curves=not curves)
+    curves = [point for point in run.curves() if ours(point) and (point["curve"] == "eps" or point.get("eps") == eps)]
+    missing = {"eps", "iterations"} - {point["curve"] for point in curves}
+    answers = probe(training.model, images, eps, curves=bool(missing))
     evidence = Evidence.of(records, curves, answers, training.config.label)
     ball = {"norm": "linf", "eps": eps}
     run.append_results({**known, **ball, **one.record()} for one in masking_check(evidence))

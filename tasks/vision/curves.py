@@ -29,6 +29,7 @@ class CurvePoint:
         robust: accuracy in [0, 1] there.
         n: how many images.
         attack: the attack's name.
+        eps: the radius, where it does not run along the axis.
     """
 
     curve: Literal["eps", "iterations"]
@@ -36,6 +37,7 @@ class CurvePoint:
     robust: float
     n: int
     attack: str
+    eps: float | None = None
 
 
 def accuracy_by_radius(
@@ -112,6 +114,6 @@ def accuracy_by_iterations(
         identity=f"{attack.identity} at {list(iterations)}",
     )
     return [
-        CurvePoint("iterations", float(count), accuracy, len(images), attack.loss.label)
+        CurvePoint("iterations", float(count), accuracy, len(images), attack.loss.label, attack.eps)
         for count, accuracy in zip(iterations, examination.robust(stands), strict=True)
     ]

@@ -125,7 +125,7 @@ def _families(attacks: Sequence[Attack]) -> list[list[Attack]]:
 def _related(one: Attack, other: Attack) -> bool:
     if isinstance(one, PGM) and isinstance(other, PGM):
         return replace(one, steps=other.steps) == other
-    return one is other
+    return one == other
 
 
 def _run(examination: Examination, family: list[Attack]) -> list[tuple[Attack, Bool[Tensor, " m"]]]:

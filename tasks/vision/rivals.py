@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import nn
-
 from bilevel.errors import ConfigurationError
 from tasks.vision.attacks import Attack, Transfer, fgsm, pgm
 from tasks.vision.build import Training
@@ -38,8 +36,9 @@ def attackers(others: Sequence[Training], eps: float) -> list[Attack]:
         eps: the radius.
 
     Raises:
-        ConfigurationError: if one has no learned attacker.
+        ConfigurationError: if one has no learned attacker, or two have the same name.
     """
+    _check_names(others)
     found = []
     for training in others:
         attack = own_attack(training, eps, f"attacker of {name_of(training)}")
@@ -60,8 +59,9 @@ def transfers(target: Training, surrogates: Sequence[Training], eps: float) -> l
         eps: the radius.
 
     Raises:
-        ConfigurationError: if a surrogate is a classifier of other images.
+        ConfigurationError: if a surrogate is a classifier of other images, or two have the same name.
     """
+    _check_names(surrogates)
     for one in surrogates:
         check_same_images(target, one)
     return [Transfer(one.model, make(eps), name_of(one)) for one in surrogates for make in TRANSFERRED]
@@ -78,6 +78,11 @@ def check_same_images(target: Training, other: Training) -> None:
         )
 
 
-def models(trainings: Sequence[Training]) -> dict[str, nn.Module]:
-    """Return the classifiers of trainings by their names."""
-    return {name_of(training): training.model for training in trainings}
+def _check_names(trainings: Sequence[Training]) -> None:
+    names = [name_of(training) for training in trainings]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigurationError(
+            f"Two of the runs are called {twice}, so that the results of one would replace those of the other: name "
+            "one of them, or train with another seed."
+        )

@@ -17,7 +17,7 @@ import torch
 from bilevel.progress import Progress
 from tasks.run import Run
 from tasks.settings import to_dict
-from tasks.vision.assess import attacks_for, write_curves, write_examples, write_results
+from tasks.vision.assess import attacks_for, is_assessed, write_curves, write_examples, write_results
 from tasks.vision.config import VisionConfig
 from tasks.vision.train import train
 from tasks.workers import Workers
@@ -95,7 +95,7 @@ def sweep(
         WorkerError: if a process ended by itself.
         KeyboardInterrupt: after Ctrl-C or SIGTERM. The parts that were going on have written checkpoints.
     """
-    missing = [config for config in configs if not (run.part(part_name(config)) / "results.json").exists()]
+    missing = [config for config in configs if not is_assessed(Run(run.part(part_name(config)), {}))]
     for config in configs:
         if config not in missing:
             _collect(run, config)
@@ -156,7 +156,7 @@ def _train_and_attack(config: VisionConfig, folder: Path, assessment: Assessment
         write_curves(training, part, split=assessment.split)
     if assessment.examples:
         write_examples(training, Run(folder, {}), split=assessment.split)
-    # The results come last: a part that has them is done.
+    # The results come last: a part that has all of them is done.
     write_results(
         training, part, attacks, split=assessment.split, seconds=training.fitted.seconds if training.fitted else None
     )

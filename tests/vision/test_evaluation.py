@@ -131,6 +131,16 @@ def test_attacks_that_share_a_run_run_once():
         assert [result] == evaluate(model.model, images, [attack])
 
 
+def test_an_attack_that_is_a_part_of_another_runs_once():
+    model, images = Counting(two_classes()), two_class_images(two_classes())
+    evaluate(model, images, [Random(0.01, 50)])
+    once = sum(model.sizes)
+    model.sizes.clear()
+    alone, worst = evaluate(model, images, [Random(0.01, 50), Worst(Random(0.01, 50))])
+    assert sum(model.sizes) == once
+    assert alone.robust == worst.robust
+
+
 def test_the_worst_counts_what_stands_against_each_by_itself():
     torch.manual_seed(3)
     model, images = Mixed(classes=2), two_class_images(two_classes(), n=80)

@@ -7,7 +7,7 @@ import torch
 from small_classifiers import Counting, Mixed, two_class_images, two_classes
 
 from tasks.run_files import RunError
-from tasks.vision.attacks import PGM, Learned, Random, Transfer, Worst, cw, fgsm, pgm, random_search
+from tasks.vision.attacks import PGM, Attack, Learned, Random, Transfer, Worst, cw, fgsm, pgm, random_search
 from tasks.vision.curves import accuracy_by_iterations, accuracy_by_radius
 from tasks.vision.evaluation import evaluate
 from tasks.vision.journal import Journal
@@ -97,6 +97,29 @@ def test_anything_else_finds_nothing(tmp_path, change):
             other.head.bias += 1e-6
     evaluate(model, images, [attack], journal=Journal(tmp_path / "j"))
     assert len(model.sizes) > 1
+
+
+class Nameless(Attack):
+    """An attack without a repr of its own, as a user may write one."""
+
+    name = "mine"
+
+    def __init__(self, eps):
+        self.eps = eps
+
+    def describe(self):
+        return {"eps": self.eps, "norm": "linf"}
+
+    def __call__(self, model, batch):
+        return pgm(self.eps, 5)(model, batch)
+
+
+def test_an_attack_that_lies_where_another_lay_does_not_find_what_that_one_did(tmp_path):
+    model, images, journal = two_classes(), two_class_images(two_classes(), n=80), Journal(tmp_path / "j")
+    radii = (0.001, 0.05, 0.2)
+    kept = [evaluate(model, images, [Nameless(eps)], journal=journal)[0].robust for eps in radii]
+    assert kept == [evaluate(model, images, [Nameless(eps)])[0].robust for eps in radii]
+    assert len(set(kept)) == 3
 
 
 def _rule(seed):

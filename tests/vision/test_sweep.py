@@ -22,7 +22,7 @@ from tasks.vision.config import DROConfig
 from tasks.vision.sweep import Assessment, Watch, part_name, sweep
 from tasks.vision.train import train
 
-BASE = DROConfig(epochs=1, width=4)
+BASE = DROConfig(epochs=1, width=4, train_images=300, validation_images=60, test_images=60)
 CONFIGS = [replace(BASE, method="fgsm"), replace(BASE, method="grad-l2l", attacker_width=4)]
 
 
@@ -46,9 +46,11 @@ def test_a_sweep_is_what_its_trainings_are_alone_and_is_completed_by_the_same_ca
         alone = train(config, progress=False).fitted.evaluation
         row = (run.part(name) / "metrics.csv").read_text().splitlines()
         assert float(row[1].split(",")[row[0].split(",").index("validation_accuracy")]) == alone["validation_accuracy"]
-    # One part is lost: only that one is done again.
+    # One part was stopped between its accuracies and its findings: only that one is gone on with.
     lost, kept = (run.part(part_name(config)) / "results.json" for config in CONFIGS)
-    lost.unlink()
+    findings = [r for r in run.results() if "finding" in r and r["method"] == "fgsm"]
+    lost.write_text(json.dumps([r for r in json.loads(lost.read_text()) if "attack" in r]))
+    (lost.parent / "evaluation.jsonl").touch()
     kept.write_text(json.dumps([r | ({"robust": 0.5} if "attack" in r else {}) for r in json.loads(kept.read_text())]))
     sweep(run, CONFIGS, Assessment(("FGSM", "own")), workers=1, watch=watch)
     again = {(r["method"], r["attack"]): r["robust"] for r in run.results() if "attack" in r}
@@ -56,6 +58,8 @@ def test_a_sweep_is_what_its_trainings_are_alone_and_is_completed_by_the_same_ca
         ("fgsm", "FGSM"): found["fgsm", "FGSM"],
         **dict.fromkeys([k for k in found if k[0] != "fgsm"], 0.5),
     }
+    assert len(findings) > 20
+    assert [r for r in Run(lost.parent, {}).results() if "finding" in r] == findings
 
 
 def test_a_part_of_a_sweep_can_be_attacked_by_itself(tmp_path, capsys):

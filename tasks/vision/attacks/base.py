@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import math
+import uuid
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -54,7 +55,13 @@ class Attack(abc.ABC):
 
     @property
     def identity(self) -> str:
-        """A text that two attacks share only if they do the same; by it, work that was kept is found again."""
+        """A text that two attacks share only if they do the same; by it, work that was kept is found again.
+
+        It is the attack's ``repr``; what an attack without one of its own did is never found again.
+        """
+        if type(self).__repr__ is object.__repr__:
+            # That one holds an address, where another attack may lie later.
+            return f"{type(self).__qualname__} {uuid.uuid4()}"
         return repr(self)
 
 
