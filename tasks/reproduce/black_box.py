@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, final
 
 from tasks.report.tables import Table
@@ -13,7 +13,8 @@ from tasks.reproduce.experiment import Experiment, Request
 from tasks.reproduce.parts import trained
 from tasks.reproduce.published import BLACKBOX, SURROGATES
 from tasks.run import Run
-from tasks.vision.attacks import fgsm, pgm
+from tasks.vision.assess import journal_of
+from tasks.vision.attacks import Transfer, fgsm, pgm
 from tasks.vision.config import DROConfig
 from tasks.vision.subject import identity
 from tasks.vision.sweep import Assessment, Watch, sweep
@@ -21,6 +22,8 @@ from tasks.vision.transfer_matrix import transfer_matrix
 
 OTHER: Final = 1000
 """Is added to a target's seed for its surrogates'."""
+SLIM: Final = ("cifar10", "cifar100")
+"""Where the learned attackers are the slim ones, as Tables 4 and 5 say of themselves."""
 TARGETS: Final = tuple(BLACKBOX["cifar10"].rows)
 
 
@@ -39,22 +42,28 @@ class BlackBox(Experiment):
     def configs(self, request: Request) -> list[DROConfig]:
         """Return a training a defence and seed, and those of the surrogates."""
         sets = (self._targets(request), self._surrogates(request))
-        return [config for rows in sets for configs in rows.values() for config in configs]
+        # With seeds 1 and 1001 a target is a surrogate too.
+        return list(dict.fromkeys(config for rows in sets for configs in rows.values() for config in configs))
 
     def work(self, run: Run, request: Request, watch: Watch) -> None:
         """Train all, then show each target the images that were made against each surrogate."""
         sweep(run, self.configs(request), Assessment(("PGM-10",)), workers=request.workers, watch=watch)
         targets, surrogates = self._targets(request), self._surrogates(request)
+        done = {record["seed"] for record in run.results() if record.get("looks") == Transfer.looks}
         for number, seed in enumerate(request.seeds):
+            if seed in done:
+                continue
             of = {row: trained(run, configs[number]) for row, configs in targets.items()}
             against = {row: trained(run, configs[number]).model for row, configs in surrogates.items()}
             one = next(iter(of.values()))
             eps = one.config.eps
             models = {row: training.model for row, training in of.items()}
-            found = transfer_matrix(models, against, one.split.test, [fgsm(eps), pgm(eps, 10)])
+            journal = journal_of(run)
+            found = transfer_matrix(models, against, one.split.test, [fgsm(eps), pgm(eps, 10)], journal=journal)
             run.append_results(
                 identity(of[result.target], "test") | dataclasses.asdict(result) | {"seed": seed} for result in found
             )
+            journal.finish()
 
     def tables(self, run: Run, request: Request) -> list[Table]:
         """Return the table beside the printed one."""
@@ -69,7 +78,10 @@ class BlackBox(Experiment):
         return [accuracy_table(f"{self.what}, {request.data}", records, published, rows, {"clean": "clean"} | columns)]
 
     def _targets(self, request: Request) -> dict[str, list[DROConfig]]:
-        return trainings(request.base, TARGETS, request.seeds)
+        return trainings(self._base(request), TARGETS, request.seeds)
 
     def _surrogates(self, request: Request) -> dict[str, list[DROConfig]]:
-        return trainings(request.base, SURROGATES, tuple(seed + OTHER for seed in request.seeds))
+        return trainings(self._base(request), SURROGATES, tuple(seed + OTHER for seed in request.seeds))
+
+    def _base(self, request: Request) -> DROConfig:
+        return replace(request.base, **request.scale.slim) if request.data in SLIM else request.base

@@ -18,6 +18,8 @@ def accuracy_table(
     published: Published,
     rows: Mapping[str, str],
     columns: Mapping[str, str],
+    *,
+    remark: str = "",
 ) -> Table:
     """Return a table whose cells are "measured / printed", in per cent.
 
@@ -27,6 +29,7 @@ def accuracy_table(
         published: what was printed.
         rows: for each row's name the method's name in the records.
         columns: for each column's name the attack's name in the records; "clean" is the accuracy without one.
+        remark: what else is to be said of the measured numbers.
     """
     cells = []
     for row, method in rows.items():
@@ -35,9 +38,10 @@ def accuracy_table(
         cells.append((Cell(row), *numbers))
     counts = sorted({(r["n"], len({q["seed"] for q in records})) for r in records if r.get("n")})
     size = f"n = {counts[-1][0]} images a seed, seeds: {counts[-1][1]}. " if counts else ""
+    remark = f"{remark} " if remark else ""
     note = (
         f"Measured here / printed in {published.source}, in per cent. {size}Of several seeds: the mean, with its "
-        f"standard error, and the worst. {published.doubt}"
+        f"standard error, and the worst. {remark}{published.doubt}"
     )
     return Table(caption, ("defence", *columns), tuple(cells), note.strip(), numeric=True)
 

@@ -12,6 +12,7 @@ from tasks.reproduce.defences import trainings
 from tasks.reproduce.experiment import Experiment, Request
 from tasks.reproduce.parts import trained
 from tasks.run import Run
+from tasks.vision.assess import journal_of
 from tasks.vision.attacks import PGM, pgm
 from tasks.vision.config import DROConfig
 from tasks.vision.curves import accuracy_by_iterations, accuracy_by_radius
@@ -45,13 +46,18 @@ class Curves(Experiment):
     def work(self, run: Run, request: Request, watch: Watch) -> None:
         """Train, then measure the curves."""
         sweep(run, self.configs(request), Assessment(("AutoAttack", "PGM-20")), workers=request.workers, watch=watch)
+        done = {(point["method"], point["seed"]) for point in run.curves()}
         for config in self.configs(request):
+            if (config.label, config.seed) in done:
+                continue
             training = trained(run, config)
             eps, images, known = config.eps, training.split.test, identity(training, "test")
             radii = sorted({multiple * eps for multiple in MULTIPLES} | set(TENTHS))
-            points = accuracy_by_radius(training.model, images, radii, attack=ten_steps)
-            points += accuracy_by_iterations(training.model, images, ITERATIONS, attack=pgm(eps, max(ITERATIONS)))
+            model, journal, longest = training.model, journal_of(run), pgm(eps, max(ITERATIONS))
+            points = accuracy_by_radius(model, images, radii, attack=ten_steps, journal=journal)
+            points += accuracy_by_iterations(model, images, ITERATIONS, attack=longest, journal=journal)
             run.append_curves(known | dataclasses.asdict(point) for point in points)
+            journal.finish()
 
     def tables(self, run: Run, request: Request) -> list[Table]:
         """Return the mean accuracies, and the gain over PGM Net."""

@@ -51,7 +51,8 @@ class WhiteBox(Experiment):
         rows = {row: configs[0].label for row, configs in self._trainings(request).items()}
         columns = {"clean": "clean"} | request.scale.columns
         published = self.published[request.data]
-        return [accuracy_table(f"{self.what}, {request.data}", run.results(), published, rows, columns)]
+        caption, remark = f"{self.what}, {request.data}", request.scale.substitutes
+        return [accuracy_table(caption, run.results(), published, rows, columns, remark=remark)]
 
     def _trainings(self, request: Request) -> dict[str, list[DROConfig]]:
         base = replace(request.base, **request.scale.slim) if self.slim else request.base

@@ -8,7 +8,10 @@ from dataclasses import replace
 import pytest
 
 from tasks.cli import main
+from tasks.reproduce import black_box, curves
+from tasks.reproduce.black_box import BlackBox
 from tasks.reproduce.comparison import accuracy_table
+from tasks.reproduce.curves import Curves
 from tasks.reproduce.defences import DEFENCES, trainings
 from tasks.reproduce.epoch_time import EpochTime
 from tasks.reproduce.experiment import Request
@@ -17,6 +20,8 @@ from tasks.reproduce.published import BLACKBOX, SLIM, TABLE2, TABLE3, TABLE4, Pu
 from tasks.reproduce.scale import SCALES, Scale
 from tasks.reproduce.white_box import WhiteBox
 from tasks.run import Run
+from tasks.vision.assess import journal_of
+from tasks.vision.build import build
 from tasks.vision.presets import AIT_PAPER, PAPER
 from tasks.vision.sweep import Watch, part_name
 
@@ -78,6 +83,15 @@ def test_the_papers_scale_is_the_papers_settings():
     assert [next(iter(scale.attacks)) for scale in SCALES.values()] == ["AutoAttack", "AutoAttack"]
 
 
+def test_columns_are_measured_by_the_attacks_that_were_printed_or_it_is_said():
+    assert SCALES["paper"].attacks["CW"] == "CW-search-100"
+    assert SCALES["cpu"].substitutes == "Measured here: CW by CW-100, Random by Random-1000."
+    for published in TABLE2.values():
+        rows = [row for row in published.rows if (published.number(row, "CW") or 0) > 0]
+        assert all(published.number(row, "CW") > published.number(row, "PGM-20") for row in rows)
+        assert "in each row of a robust network" in published.doubt
+
+
 def record(method, seed, attack, robust, *, clean=0.9):
     return {"method": method, "seed": seed, "attack": attack, "robust": robust, "clean": clean, "n": 100}
 
@@ -122,6 +136,7 @@ def test_white_box_trains_and_attacks_every_row_and_goes_on_where_it_was_stopped
     plain = run.results()[0]
     clean = [r["clean"] for r in run.results() if r["method"] == "plain" and "clean" in r]
     assert plain["n"] == 40
+    assert "Measured here: PGM-20 by PGM-2" in table.note
     assert table.rows[0][1].text == f"{100 * sum(clean) / 2:.1f} / 99"
     assert table.rows[0][3].text == "– / –"  # it has no attacker of its own
 
@@ -163,6 +178,40 @@ def test_black_box_shows_every_target_the_images_of_every_surrogate(tmp_path):
     assert shown == f"{100 * measured['PGM-10 from PGM Net']['robust']:.1f} / 69.95"
 
 
+def test_black_box_makes_its_images_once_and_is_gone_on_with(tmp_path, monkeypatch):
+    run, experiment = Run.create(tmp_path / "run", {}), BlackBox("Transfer")
+    monkeypatch.setattr(black_box, "sweep", lambda *_, **__: None)
+    monkeypatch.setattr(black_box, "trained", lambda _run, config: build(config))
+    matrix = black_box.transfer_matrix
+
+    def stop(*arguments, **settings):
+        matrix(*arguments, **settings)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(black_box, "transfer_matrix", stop)
+        with pytest.raises(KeyboardInterrupt):
+            experiment.work(run, ONE, Heard())
+    assert journal_of(run).path.exists()
+    experiment.work(run, ONE, Heard())
+    assert not journal_of(run).path.exists()
+    assert len(run.results()) == 6 * 6
+    monkeypatch.setattr(black_box, "transfer_matrix", stop)
+    experiment.work(run, ONE, Heard())
+
+
+def test_learned_targets_of_black_box_attacks_are_slim_where_the_tables_say_so():
+    """Captions of the preprint's Tables 4 to 6."""
+    for data, attacker in (("cifar10", "slim"), ("cifar100", "slim"), ("svhn", "wide")):
+        request = replace(REQUEST, scale=SCALES["paper"], data=data)
+        assert {c.attacker for c in EXPERIMENTS["blackbox"].configs(request)} == {attacker}
+
+
+def test_no_training_is_made_twice_where_a_target_is_a_surrogate():
+    names = [part_name(c) for c in EXPERIMENTS["blackbox"].configs(replace(ONE, seeds=(1, 1001), data="cifar10"))]
+    assert len(names) == len(set(names)) == 6 + 6 + 3
+
+
 def test_interpolation_is_shown_with_what_autoattack_leaves(tmp_path):
     run, experiment = Run.create(tmp_path / "run", {}), EXPERIMENTS["table4"]
     known = {"task": "ait", "data": "digits", "split": "test", "n": 10, "clean": 0.9, "seed": 1}
@@ -190,6 +239,22 @@ def test_curves_are_measured_once_trained_and_the_gain_is_over_pgm_net(tmp_path)
         assert [(row[1].text, row[1].error) for row in table.rows] == [
             ("60.0", ""), ("80.0", "(+20.0)"), ("40.0", "(-20.0)"),
         ]  # fmt: skip
+
+
+def test_curves_that_are_measured_are_not_measured_again(tmp_path, monkeypatch):
+    run, experiment = Run.create(tmp_path / "run", {}), Curves("Curves")
+    made = []
+    monkeypatch.setattr(curves, "sweep", lambda *_, **__: None)
+    monkeypatch.setattr(curves, "trained", lambda _run, config: made.append(config) or build(config))
+    experiment.work(run, ONE, Heard())
+    assert len(made) == 3
+    assert not journal_of(run).path.exists()
+    points = run.curves()
+    experiment.work(run, ONE, Heard())
+    assert len(made) == 3
+    experiment.work(run, replace(ONE, seeds=(1, 2)), Heard())
+    assert [c.seed for c in made[3:]] == [2, 2, 2]
+    assert all(point in run.curves() for point in points)
 
 
 def test_masking_lists_every_item_of_each_defence(tmp_path):
