@@ -10,8 +10,8 @@ set -euo pipefail
 data=$(realpath "${1:?usage: benchmarks/gpu.sh DATA [MINUTES] [OUT]}")
 minutes=${2:-60}
 end=$((SECONDS + 60 * minutes))
+out=$(realpath -m "${3:-$(dirname "$0")/../runs/gpu}")
 cd "$(dirname "$0")/.."
-out=${3:-runs/gpu}
 python=${PYTHON:-python3}
 mkdir -p "$out"
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
