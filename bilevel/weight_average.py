@@ -15,7 +15,11 @@ from bilevel.errors import ConfigurationError
 class WeightAverage:
     r"""An exponential moving average of a module's parameters and floating-point buffers.
 
-    $$\bar\theta_t = \theta_t \ \ (t \le s), \qquad \bar\theta_t = d\,\bar\theta_{t-1} + (1 - d)\,\theta_t \ \ (t > s)$$
+    $$\bar\theta_t = \theta_t \ \ (t \le s), \qquad \bar\theta_t = d_n\,\bar\theta_{t-1} + (1 - d_n)\,\theta_t \ \ (t > s),
+    \qquad d_n = \min\Big(d, \frac{1 + n}{10 + n}\Big), \ n = t - s$$
+
+    The decay grows to d, as in TensorFlow's ``ExponentialMovingAverage``: with d from the first step on, the average of
+    a training that is not much longer than 1 / (1 - d) steps would consist of the first weights, which know nothing.
 
     Running statistics of batch norm are averaged like weights. A layer's mean input is linear in the weights of the
     layer before it, so that to first order the average of the means is the mean under the averaged weights; measuring
@@ -26,7 +30,7 @@ class WeightAverage:
 
     Args:
         module: what is averaged.
-        decay: d, in (0, 1).
+        decay: d, which the decay grows to, in (0, 1).
         start: s, after how many steps the average begins; until then it follows the module.
 
     Attributes:
@@ -55,8 +59,8 @@ class WeightAverage:
         """Take in the module's weights after a step; nothing waits for the device."""
         self.steps += 1
         averages, values = [a for a, _ in self._averaged], [v.detach() for _, v in self._averaged]
-        if self.steps > self.start:
-            torch._foreach_lerp_(averages, values, 1 - self.decay)
+        if (n := self.steps - self.start) > 0:
+            torch._foreach_lerp_(averages, values, 1 - min(self.decay, (1 + n) / (10 + n)))
         else:
             torch._foreach_copy_(averages, values)
         for copy, value in self._copied:

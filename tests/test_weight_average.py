@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -26,7 +28,7 @@ def norm_net():
 def test_the_average_is_the_geometric_sum_of_weights_and_statistics():
     model = norm_net()
     first = {name: value.clone() for name, value in model.state_dict().items()}
-    average = WeightAverage(model, 0.9)
+    average = WeightAverage(model, 0.3)
     states = []
     for state in changed(model, 5):
         states.append(state)
@@ -34,8 +36,10 @@ def test_the_average_is_the_geometric_sum_of_weights_and_statistics():
     found = average.average.state_dict()
     for name, value in found.items():
         if value.is_floating_point():
-            terms = [0.1 * 0.9 ** (4 - i) * state[name] for i, state in enumerate(states)]
-            torch.testing.assert_close(value, 0.9**5 * first[name] + sum(terms), rtol=1e-12, atol=1e-12)
+            decays = [2 / 11, 3 / 12, 0.3, 0.3, 0.3]  # (1 + n) / (10 + n) at first, then no more than was asked for
+            after = [math.prod(decays[i:]) for i in range(6)]  # what is left of each of the weights before it
+            terms = [(1 - decays[i]) * after[i + 1] * state[name] for i, state in enumerate(states)]
+            torch.testing.assert_close(value, after[0] * first[name] + sum(terms), rtol=1e-12, atol=1e-12)
         else:
             assert torch.equal(value, states[-1][name])
     assert "1.num_batches_tracked" in found
@@ -50,7 +54,18 @@ def test_until_it_begins_it_follows_the_module():
         average.update()
         if average.steps <= 2:
             assert all(torch.equal(v, state[name]) for name, v in average.average.state_dict().items())
-    torch.testing.assert_close(average.average[0].weight, (states[1]["0.weight"] + states[2]["0.weight"]) / 2)
+    expected = 2 / 11 * states[1]["0.weight"] + 9 / 11 * states[2]["0.weight"]
+    torch.testing.assert_close(average.average[0].weight, expected)
+
+
+def test_the_first_weights_are_forgotten_however_slow_the_average():
+    weight = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(weight.weight)
+    average = WeightAverage(weight, 0.9999)
+    nn.init.zeros_(weight.weight)
+    for _ in range(50):
+        average.update()
+    assert 0 < float(average.average.weight) < 1e-6
 
 
 def test_the_copy_is_for_evaluation_and_leaves_the_module_alone():

@@ -49,8 +49,8 @@ class OptimizationSettings(SettingsGroup):
     """The largest Euclidean norm of the classifier's gradient, to which longer ones are shortened; None: any."""
 
     ema: float | None = None
-    """The decay of an exponential moving average of the classifier's weights, in (0, 1), such as 0.999 a step: the
-    average is then what is evaluated and kept as the result; None: the last weights are."""
+    """The decay of an exponential moving average of the classifier's weights, in (0, 1), such as 0.999 a step, to which
+    it grows: the average is then what is evaluated and kept as the result; None: the last weights are."""
 
     ema_start: float = 0.0
     """With ema: the share of the training after which the average begins, in [0, 1)."""
