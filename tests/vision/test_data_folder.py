@@ -95,9 +95,20 @@ def test_train_and_test_folders(tmp_path):
     write(tmp_path / "test", per_class=4, seed=1)
     split = load("folder", 0, data_dir=tmp_path)
     assert [len(part) for part in (split.train, split.validation, split.test)] == [27, 3, 12]
-    assert torch.equal(split.test.pixels, read_folder(tmp_path / "test").pixels)
+    files, found = (sorted(images.pixels.tolist()) for images in (read_folder(tmp_path / "test"), split.test))
+    assert found == files
     assert {part.name for part in (split.train, split.validation, split.test)} == {tmp_path.name}
     assert load("folder", 0, data_dir=tmp_path, image_size=3).test.pixels.shape == (12, 3, 3, 3)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_the_first_of_the_test_images_are_of_all_classes_and_the_same_for_every_seed(apart, tmp_path):
+    write(tmp_path / "train" if apart else tmp_path, per_class=40)
+    if apart:
+        write(tmp_path / "test", per_class=8, seed=1)
+    few = [load("folder", seed, data_dir=tmp_path, test_images=12).test for seed in (0, 1)]
+    assert all(set(part.labels.tolist()) == {0, 1, 2} for part in few)
+    assert torch.equal(few[0].pixels, few[1].pixels) == apart
 
 
 @pytest.mark.parametrize("train", [False, True])

@@ -53,7 +53,9 @@ class ImageFolder(Source):
             what = "No folder was named" if root is None else f"There is no folder {root}"
             raise ConfigurationError(f"{what}: name the one with the classes' folders by data_dir (--data-dir).")
         learn, test = _parts(root, request)
-        return Split(*hold_out(learn, request.validation, request.split_seed), test)
+        # Files come class by class; the first of them, where fewer are wanted, shall be of all classes.
+        mixed = torch.randperm(len(test), generator=torch.Generator().manual_seed(0))
+        return Split(*hold_out(learn, request.validation, request.split_seed), test.subset(mixed))
 
 
 def read_folder(folder: Path, *, size: int | None = None, progress: bool = True) -> Images:
