@@ -15,8 +15,9 @@ from bilevel.errors import ConfigurationError
 class WeightAverage:
     r"""An exponential moving average of a module's parameters and floating-point buffers.
 
-    $$\bar\theta_t = \theta_t \ \ (t \le s), \qquad \bar\theta_t = d_n\,\bar\theta_{t-1} + (1 - d_n)\,\theta_t \ \ (t > s),
-    \qquad d_n = \min\Big(d, \frac{1 + n}{10 + n}\Big), \ n = t - s$$
+    $$\bar\theta_t = \theta_t \ \ (t \le s), \qquad
+    \bar\theta_t = d_n\,\bar\theta_{t-1} + (1 - d_n)\,\theta_t \ \ (t > s), \qquad
+    d_n = \min\Big(d, \frac{1 + n}{10 + n}\Big), \ n = t - s$$
 
     The decay grows to d, as in TensorFlow's ``ExponentialMovingAverage``: with d from the first step on, the average of
     a training that is not much longer than 1 / (1 - d) steps would consist of the first weights, which know nothing.
