@@ -27,6 +27,7 @@ def fabric_of(config: MachineSettings) -> Fabric:
     """
     try:
         from lightning_fabric import Fabric
+        from lightning_fabric.utilities.exceptions import MisconfigurationException
     except ImportError as error:
         raise ConfigurationError("Training on images needs Lightning Fabric: pip install 'bilevel[vision]'.") from error
     devices, nodes = _devices(config), _nodes(config)
@@ -39,7 +40,7 @@ def fabric_of(config: MachineSettings) -> Fabric:
             strategy="ddp" if devices * nodes > 1 else "auto",
             precision=tables.PRECISIONS[config.precision],
         )
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, MisconfigurationException) as error:
         asked = f"{devices} x {config.device}" if devices > 1 else config.device
         raise ConfigurationError(f"The device {asked} cannot be used: {error}") from error
 

@@ -234,6 +234,11 @@ def test_the_command_starts_a_process_for_each_device(tmp_path):
     assert found.solver.step_count == 2
 
 
-def test_more_devices_than_there_are():
+@pytest.mark.parametrize("present", [0, 1])
+def test_more_devices_than_there_are(present, monkeypatch):
+    if present and not torch.cuda.is_available():  # Lightning has another error for a machine that has some
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr("lightning_fabric.accelerators.cuda.num_cuda_devices", lambda: present)
+        monkeypatch.setattr("lightning_fabric.accelerators.cuda._get_all_visible_cuda_devices", lambda: [0])
     with pytest.raises(ConfigurationError, match="The device 200 x cuda cannot be used"):
         train(replace(QUICK, device="cuda", devices=200), progress=False)
