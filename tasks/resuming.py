@@ -67,6 +67,8 @@ class ResumingDownload:
                 have = 0
             length = response.headers.get("Content-Length")
             self._require_room(None if length is None else int(length))
+            # Some servers give a file's own packing out as one for the way, which would be undone.
+            response.raw.headers.discard("Content-Encoding")
             self._write(response, url, have, None if length is None else have + int(length))
 
     def _write(self, response: Response, url: str, have: int, total: int | None) -> None:

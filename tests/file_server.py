@@ -14,6 +14,7 @@ class FileServer:
         breaks: after how many bytes the next transfers break off; the ones after them are whole.
         ranges: whether it can begin in the middle.
         promised: the length that it says its files have, if not the true one.
+        packed: how it says that its files are packed for the transfer, if it says so.
     """
 
     def __init__(self):
@@ -22,6 +23,7 @@ class FileServer:
         self.breaks = []
         self.ranges = True
         self.promised = None
+        self.packed = None
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
@@ -48,6 +50,8 @@ class FileServer:
                 self.send_response(206 if begin else 200)
                 if begin:
                     self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+                if server.packed:
+                    self.send_header("Content-Encoding", server.packed)
                 self.send_header("Content-Length", str(server.promised or len(content) - begin))
                 self.end_headers()
                 end = begin + server.breaks.pop(0) if server.breaks else len(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import random
 import subprocess
@@ -69,6 +70,14 @@ def test_what_has_come_is_kept_for_the_next_call(server, tmp_path):
 def test_a_server_that_cannot_begin_in_the_middle_is_asked_for_everything_anew(server, tmp_path):
     server.breaks, server.ranges = [300_000], False
     assert download(remote(server), tmp_path).read_bytes() == CONTENT
+    assert len(server.asked) == 2
+
+
+def test_a_packed_file_stays_packed_whatever_the_server_says_of_it(server, tmp_path):
+    content = gzip.compress(bytes(100_000) + CONTENT)
+    server.packed, server.breaks = "x-gzip", [300_000]
+    file = remote(server, content, f"sha256:{hashlib.sha256(content).hexdigest()}")
+    assert download(file, tmp_path).read_bytes() == content
     assert len(server.asked) == 2
 
 
