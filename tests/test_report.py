@@ -230,6 +230,14 @@ def test_a_method_that_was_spared_an_attack_is_not_compared(tmp_path):
     assert "d is the most robust" in texts(summary, caution=False)
 
 
+def test_attacks_on_fewer_images_are_named(tmp_path):
+    few = record("fgsm", "AutoAttack", 0.4) | {"n": 20}
+    whole = make(tmp_path / "whole", [record("fgsm", "PGM-20", 0.5), record("fgsm", "AutoAttack", 0.4)])
+    assert "fewer images" not in texts(summarise([whole]), caution=True)
+    said = texts(summarise([make(tmp_path / "few", [record("fgsm", "PGM-20", 0.5), few])]), caution=True)
+    assert "fgsm met AutoAttack (20) on fewer images than the " in said
+
+
 def test_a_seed_that_was_spared_an_attack_is_left_out(tmp_path):
     records = [record("fgsm", "PGM-20", 0.6), record("fgsm", "CW-20", 0.5), record("fgsm", "PGM-20", 0.8, seed=1)]
     summary = summarise([make(tmp_path / "run", records)])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import final
 
 from tasks.report.estimate import Estimate, combine
+from tasks.report.fewer_images import fewer_images
 from tasks.report.frontier import Verdict, compare
 from tasks.report.methods import Method, Setting, frontier_of
 from tasks.report.upper_bounds import upper_bounds, without_auto_attack
@@ -119,6 +120,7 @@ def _uneven(setting: Setting) -> list[Notice]:
         Notice(f"{name} did not meet {enumerated(attacks)}, so its accuracy flatters it and it is not compared.", True)
         for name, attacks in setting.spared.items()
     ]
+    result += [Notice(text, True) for text in fewer_images(setting)]
     partial = [method for method in setting.methods if method.left_out]
     if partial:
         seeds = "; ".join(f"{m.name}: {enumerated([str(seed) for seed in m.left_out])}" for m in partial)

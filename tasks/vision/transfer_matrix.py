@@ -118,7 +118,7 @@ class _Fooling:
     def stands(self, transfer: Transfer) -> Bool[Tensor, "targets n"]:
         """Return which images each target gets right after ``transfer`` perturbed them."""
         device = self.images.labels.device
-        subject = digest(*self.targets, self.images.pixels, self.images.labels)
+        subject = digest(*self.targets, self.images.pixels, self.images.labels, f"{self.images.levels}")
 
         def examine(piece: Int[Tensor, " k"]) -> Bool[Tensor, "targets k"]:
             key = digest(subject, transfer.identity, piece)

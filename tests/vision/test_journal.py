@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 from small_classifiers import Counting, Mixed, two_class_images, two_classes
+from torch import nn
 
 from tasks.run_files import RunError
 from tasks.vision.attacks import PGM, Attack, Learned, Random, Transfer, Worst, cw, fgsm, pgm, random_search
+from tasks.vision.attacks.digest import digest
 from tasks.vision.curves import accuracy_by_iterations, accuracy_by_radius
+from tasks.vision.data import Images
 from tasks.vision.evaluation import evaluate
 from tasks.vision.journal import Journal
 from tasks.vision.transfer_matrix import transfer_matrix
@@ -127,6 +130,37 @@ def _rule(seed):
 
     torch.manual_seed(seed)
     return Convolutional(1, Small(width=4), scale=0.02)
+
+
+class Shifted(nn.Module):
+    """A classifier that is told what to subtract by a buffer that is not saved."""
+
+    def __init__(self, shift):
+        super().__init__()
+        self.model = two_classes()
+        self.register_buffer("shift", torch.tensor(shift), persistent=False)
+
+    def forward(self, x):
+        return self.model(x - self.shift)
+
+
+def test_a_buffer_that_is_not_saved_is_part_of_a_classifier(tmp_path):
+    _, images = problem()
+    journal = Journal(tmp_path / "j")
+    kept = [evaluate(Shifted(by), images, [fgsm(0.03)], journal=journal)[0] for by in (0.0, 0.02)]
+    assert kept == [evaluate(Shifted(by), images, [fgsm(0.03)])[0] for by in (0.0, 0.02)]
+    assert digest(Shifted(0.0)) != digest(Shifted(0.02))
+    assert digest(Shifted(0.02)) == digest(Shifted(0.02))
+
+
+def test_images_of_the_same_bytes_in_other_units_are_others(tmp_path):
+    nets = {"one": two_classes()}
+    first = two_class_images(two_classes(), n=40)
+    other = Images(first.pixels, first.labels, first.classes, first.name, levels=first.levels * 2)
+    journal = Journal(tmp_path / "j")
+    kept = [transfer_matrix(nets, nets, images, [fgsm(0.03)], journal=journal) for images in (first, other)]
+    assert kept == [transfer_matrix(nets, nets, images, [fgsm(0.03)]) for images in (first, other)]
+    assert kept[0] != kept[1]
 
 
 def test_a_line_that_was_cut_off_is_not_read(tmp_path):

@@ -14,7 +14,8 @@ def digest(*things: nn.Module | Tensor | str) -> str:
     for thing in things:
         if isinstance(thing, nn.Module):
             total.update(repr(thing).encode())
-            for name, value in thing.state_dict().items():
+            # Buffers that are not saved count too: they may be what normalises.
+            for name, value in (dict(thing.named_buffers()) | thing.state_dict()).items():
                 total.update(name.encode())
                 if isinstance(value, Tensor):
                     _add(total, value)
