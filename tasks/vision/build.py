@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from bilevel.clipping import ClipNorm
+from bilevel.errors import ConfigurationError
 from bilevel.fit import Fitted
 from bilevel.processes import Alone, Processes
 from bilevel.solver import Solver
@@ -82,6 +83,8 @@ def build(
     check_training(images, config.batch_size, model, processes.count)
     check_images(split.validation)
     split, model = split.to(device), model.to(device)
+    if next(model.parameters(), None) is None:
+        raise ConfigurationError(f"The classifier {type(model).__name__} has no parameters, so that it cannot learn.")
     check_classifier(model, split.train)
     optimizer = torch.optim.SGD(
         model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay

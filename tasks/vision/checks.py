@@ -89,6 +89,8 @@ def check_training(images: Images, batch_size: int, model: nn.Module, processes:
         ConfigurationError: naming what is wrong.
     """
     check_images(images)
+    if images.classes < 2:
+        raise ConfigurationError(f"{images.name} has {images.classes} class, and at least two are told apart.")
     if not 1 <= batch_size <= len(images):
         raise ConfigurationError(
             f"The batch size is {batch_size}, but {images.name} has {len(images)} images to learn from: choose one "

@@ -183,6 +183,14 @@ def test_a_training_on_data_of_ones_own_comes_back_with_their_normalisation(tmp_
         torch.testing.assert_close(found.model(x), trained.model.eval()(x))
 
 
+def test_what_nothing_can_be_learned_by_is_refused(split):
+    with pytest.raises(ConfigurationError, match=r"Flatten has no parameters"):
+        build(QUICK, model=nn.Flatten(), split=split)
+    single = replace(split.train, labels=torch.zeros_like(split.train.labels), classes=1)
+    with pytest.raises(ConfigurationError, match=r"digits has 1 class, .*at least two"):
+        build(QUICK, split=replace(split, train=single))
+
+
 class Pair(nn.Module):
     def forward(self, x):
         return x.flatten(1), x
