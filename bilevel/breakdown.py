@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 import torch
 
 from bilevel.errors import BilevelError, OutOfMemoryError, ProcessError
@@ -31,9 +33,20 @@ def breakdown(error: Exception, step: int, advice: str) -> BilevelError | None:
         )
     if isinstance(error, ProcessError):
         return ProcessError(f"{error} {advice}")
-    if isinstance(error, RuntimeError) and "DataLoader worker" in str(error):
+    if (isinstance(error, RuntimeError) and "DataLoader worker" in str(error)) or _broken_pipe(error):
         return ProcessError(f"A worker that loads the data was lost: {_first_line(error)} {advice}")
     return None
+
+
+def _broken_pipe(error: Exception) -> bool:
+    """Return whether ``error`` says that another process of this program ended while it was sending.
+
+    A worker that is killed just then is noticed by its connection before anybody looks after the worker.
+    """
+    if not isinstance(error, ConnectionError | EOFError | FileNotFoundError):
+        return False
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_globals.get("__name__", "").startswith("multiprocessing.") for frame, _ in frames)
 
 
 def _first_line(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -58,6 +59,28 @@ def test_a_lost_worker_of_the_data_ends_with_a_way_to_go_on(tmp_path):
     )
     assert "ProcessError: A worker that loads the data was lost" in done.stdout
     assert "To go on from it" in done.stdout
+
+
+def test_a_worker_that_is_lost_while_it_sends_is_one_too(tmp_path):
+    case = perturbed()
+    points = list(case.data)
+
+    def batches():
+        yield points[0]
+        reader, writer = multiprocessing.Pipe(duplex=False)
+        writer.close()  # as the end of its process does
+        yield reader.recv()
+
+    with pytest.raises(bilevel.ProcessError, match="A worker that loads the data was lost: EOFError"):
+        bilevel.fit(case.solver, batches(), epochs=1, folder=tmp_path, progress=False)
+
+
+def test_a_file_that_the_data_miss_is_no_lost_worker(tmp_path):
+    def batches():
+        yield open(tmp_path / "nowhere")  # noqa: SIM115, PTH123
+
+    with pytest.raises(FileNotFoundError):
+        bilevel.fit(perturbed().solver, batches(), epochs=1, progress=False)
 
 
 def test_the_warning_of_a_scheduler_stops_like_a_termination(tmp_path):
