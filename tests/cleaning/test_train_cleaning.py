@@ -289,12 +289,12 @@ def test_the_command_prints_a_table_and_leaves_a_report(tmp_path, capsys):
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_numbers(tmp_path, capsys):
-    """Ctrl-C in a step of the second seed's last method; what is done by then is not done again."""
+    """SIGTERM in a step of the second seed's last method; what is done by then is not done again."""
     config = replace(QUICK, models=("mlp",), seeds=(0, 3), methods=("truncated", "evolution"))
     unbroken, broken = (Run.create(tmp_path / name, {"task": "cleaning"} | to_dict(config)) for name in "ab")
     go_on(unbroken, config)
     steps = itertools.count(1)
-    hook = register_optimizer_step_post_hook(lambda *_: next(steps) == 21 and os.kill(os.getpid(), signal.SIGINT))
+    hook = register_optimizer_step_post_hook(lambda *_: next(steps) == 21 and os.kill(os.getpid(), signal.SIGTERM))
     try:  # two methods, two seeds, each four steps and two more to measure memory
         with pytest.raises(bilevel.Interrupted, match=f"bilevel resume {broken.path}"):
             go_on(broken, config)
