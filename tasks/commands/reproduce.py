@@ -20,6 +20,7 @@ from tasks.reproduce.experiment import Request
 from tasks.reproduce.experiments import EXPERIMENTS
 from tasks.reproduce.scale import SCALES
 from tasks.run import Run
+from tasks.vision.borrow import borrow
 
 
 @final
@@ -48,6 +49,10 @@ class Reproduce(Command):
     workers: int = min(2, os.cpu_count() or 1)
     """How many trainings run at a time."""
 
+    trained: tuple[Path, ...] = ()
+    """Other runs of `bilevel reproduce`: a training that one of them has finished with the same settings is taken from
+    there."""
+
     out: Path | None = None
     """The folder of the run, a new one; by default runs/NAME-DATA-SCALE."""
 
@@ -64,6 +69,8 @@ class Reproduce(Command):
             bool(self.seeds) and len(set(self.seeds)) == len(self.seeds) and min(self.seeds) >= 0,
             f"seeds must be different numbers from 0, got {list(self.seeds)}.",
         )
+        for other in self.trained:
+            Run.open(other)
         folder = self.out or free_folder(Path("runs") / f"{self.name}-{self.data}-{self.scale}")
         seeds = " ".join(map(str, self.seeds))
         where = "" if self.data_dir is None else f" --data-dir {self.data_dir}"
@@ -76,6 +83,7 @@ class Reproduce(Command):
             "data_dir": self.data_dir,
             "seeds": list(self.seeds),
             "workers": self.workers,
+            "trained": [str(other) for other in self.trained],
         }
         go_on(Run.create(folder, settings, overwrite=self.overwrite))
 
@@ -91,6 +99,8 @@ def go_on(run: Run) -> None:
     console = Console(stderr=True)
     about = math.ceil(len(configs) * scale.minutes / request.workers)
     print(f"{experiment.what}: {scale.words}. {len(configs)} trainings, about {about} min.", flush=True)
+    if taken := borrow(run, configs, [Run.open(other) for other in settings["trained"]]):
+        print(f"Trained already elsewhere: {', '.join(taken)}.", flush=True)
     try:
         with Bars(configs, console) as bars:
             experiment.work(run, request, bars)

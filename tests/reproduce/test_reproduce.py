@@ -279,6 +279,8 @@ def test_what_is_unknown_is_named_before_a_folder_is_made(tmp_path, monkeypatch,
     ):
         assert main(["reproduce", *words]) == 2
         assert message in capsys.readouterr().err
+    assert main(["reproduce", "table2", "--trained", "nowhere"]) == 1
+    assert "nowhere does not exist; name the folder of a run" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
