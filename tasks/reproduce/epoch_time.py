@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, final
-
-import torch
+from typing import final
 
 from tasks.report.tables import Cell, Table
 from tasks.reproduce.defences import trainings
 from tasks.reproduce.experiment import Experiment, Request
 from tasks.reproduce.published import TABLE3
+from tasks.reproduce.step_times import ROUNDS, epoch_times
 from tasks.run import Run
-from tasks.vision.build import Training, build
+from tasks.vision.build import build
 from tasks.vision.config import DROConfig
 from tasks.vision.sweep import Watch
 from tasks.vision.train import device_of
-
-ROUNDS: Final = 9
-"""How many steps of each training are timed."""
-UNTIMED: Final = 2
-"""How many are taken before."""
 
 
 @final
@@ -46,11 +37,7 @@ class EpochTime(Experiment):
         """Time the steps."""
         rows = trainings(request.base, tuple(TABLE3.rows), request.seeds[:1])
         made = {row: build(configs[0], device=device_of(configs[0])) for row, configs in rows.items()}
-        steps = {row: _step_times(training) for row, training in made.items()}
-        taken = [{row: next(times) for row, times in steps.items()} for _ in range(ROUNDS + UNTIMED)][UNTIMED:]
-        run.append_results(
-            _record(request, row, training, [times[row] for times in taken]) for row, training in made.items()
-        )
+        run.append_results(epoch_times(made, request))
 
     def tables(self, run: Run, request: Request) -> list[Table]:
         """Return seconds and multiples of plain training beside the printed ones."""
@@ -72,30 +59,3 @@ class EpochTime(Experiment):
             f"steps that took turns, times the steps an epoch. {TABLE3.doubt}"
         )
         return [Table(f"{self.what}, {request.data}", ("defence", "seconds an epoch", "of plain"), tuple(rows), note)]
-
-
-def _record(request: Request, row: str, training: Training, seconds: list[float]) -> dict[str, Any]:
-    count = len(training.batches)
-    low, middle, high = (count * quartile for quartile in statistics.quantiles(seconds, n=4))
-    return {
-        "task": "dro",
-        "method": row,
-        "data": request.data,
-        "seed": request.seeds[0],
-        "seconds_an_epoch": middle,
-        "lower_quartile": low,
-        "upper_quartile": high,
-        "steps_an_epoch": count,
-        "steps_timed": len(seconds),
-    }
-
-
-def _step_times(training: Training) -> Iterator[float]:
-    """Yield the seconds of one step after another."""
-    batch = next(iter(training.batches))
-    while True:
-        begin = time.perf_counter()
-        training.solver.step(batch)
-        if batch.x.is_cuda:
-            torch.cuda.synchronize()
-        yield time.perf_counter() - begin

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.cli import main
-from tasks.reproduce import black_box, curves
+from tasks.reproduce import black_box, curves, frontier
 from tasks.reproduce.black_box import BlackBox
 from tasks.reproduce.comparison import accuracy_table
 from tasks.reproduce.curves import Curves
@@ -282,6 +282,25 @@ def test_what_is_unknown_is_named_before_a_folder_is_made(tmp_path, monkeypatch,
     assert main(["reproduce", "table2", "--trained", "nowhere"]) == 1
     assert "nowhere does not exist; name the folder of a run" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_the_frontier_s_seconds_are_those_of_steps_that_took_turns(tmp_path, monkeypatch):
+    run, experiment = Run.create(tmp_path / "run", {}), EXPERIMENTS["frontier"]
+    monkeypatch.setattr(frontier, "BY_HAND", ({"method": "fgsm"}, {"method": "pgm"}))
+    monkeypatch.setattr(frontier, "LEARNED", ())
+
+    def swept(run, configs, *_, **__):
+        known = {"task": "dro", "data": "digits", "split": "test", "attack": "PGM-20", "robust": 0.5, "clean": 0.9}
+        run.append_results(known | {"method": c.label, "seed": c.seed, "seconds": 1e6 * c.seed} for c in configs)
+
+    monkeypatch.setattr(frontier, "sweep", swept)
+    for _ in range(2):  # the second call collects the sweep's results once more, and times nothing
+        experiment.work(run, REQUEST, Heard())
+        times = {r["method"]: r["seconds_an_epoch"] for r in run.results() if "seconds_an_epoch" in r}
+        seconds = {(r["method"], r["seed"]): r["seconds"] for r in run.results() if "seconds" in r}
+        assert seconds == {(m, s): REQUEST.base.epochs * times[m] for m in ("fgsm", "pgm-10") for s in (1, 2)}
+        monkeypatch.setattr(frontier, "epoch_times", None)
+    assert times["pgm-10"] > times["fgsm"]
 
 
 def test_the_frontier_has_every_attacker_once_and_says_how_far_each_learned_one_lies_above_it(tmp_path):
