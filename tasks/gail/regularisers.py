@@ -45,10 +45,10 @@ class Regulariser(abc.ABC):
 @final
 @dataclass(frozen=True)
 class EntropyBonus(Regulariser):
-    r"""Minus the entropy of what the discriminator says, $-c\,(\mathrm{mean}_\pi H(\sigma(s)) + \mathrm{mean}_E
-    H(\sigma(s)))$, in nats.
+    r"""Minus the entropy of what the discriminator says, in nats.
 
-    $$H(\sigma(s)) = \log(1 + e^s) - s\, \sigma(s)$$
+    $$-c\,\big(\mathrm{mean}_\pi H(\sigma(s)) + \mathrm{mean}_E H(\sigma(s))\big), \qquad
+    H(\sigma(s)) = \log(1 + e^s) - s\, \sigma(s)$$
 
     Ho and Ermon's code weighs the pairs so that each player counts as much as the other, as here. (OpenAI's baselines
     take the mean over all pairs, half as much.)

@@ -15,8 +15,8 @@ from torch.nn.functional import logsigmoid, softplus
 class Reward(abc.ABC):
     r"""A reward for each pair, from the logit s of $D = \sigma(s)$, the probability that it is the expert's.
 
-    (The D of Jiang et al.'s Eq. 4 is the policy's probability, 1 - D here.) All are computed from s itself, never from a
-    rounded probability, so that they stay finite and keep their slope for any finite s.
+    (The D of Jiang et al.'s Eq. 4 is the policy's probability, 1 - D here.) All are computed from s itself, never from
+    a rounded probability, so that they stay finite and keep their slope for any finite s.
     """
 
     @abc.abstractmethod
@@ -70,7 +70,7 @@ class Logit(Reward):
 @final
 @dataclass(frozen=True)
 class Frozen(Reward):
-    """A reward at D = 1/2, whatever the discriminator says: the control that shows what the reward's sign alone teaches.
+    """A reward at D = 1/2, whatever the discriminator says: the control that shows what the sign alone teaches.
 
     Args:
         reward: the form whose value at s = 0 every pair gets.

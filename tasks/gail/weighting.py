@@ -58,4 +58,5 @@ class SpectralNorm(Weighting):
 
     def __call__(self, weight: Float[Tensor, "out in"]) -> Float[Tensor, "out in"]:
         """Return the scaled matrix."""
-        return self.scale * weight / torch.linalg.matrix_norm(weight, 2)
+        largest: Tensor = torch.linalg.matrix_norm(weight, 2)
+        return self.scale * weight / largest

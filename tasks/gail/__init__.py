@@ -1,0 +1,1 @@
+"""Generative adversarial imitation learning, whose discriminator is moved by a rule of ours."""
