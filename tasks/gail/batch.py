@@ -18,7 +18,7 @@ class ImitationBatch:
     """The features of the pairs of one iteration, as the discriminator sees them.
 
     Attributes:
-        policy: the pairs of a rollout of the policy, environment by environment.
+        policy: the pairs of a rollout of the policy, one environment after another.
         expert: pairs of the expert, in random order.
     """
 
@@ -69,8 +69,8 @@ class Whole(Split):
 class Halves(Split):
     """The first half of each player's pairs for the gradient, the second half for the judgement.
 
-    So a rule is rewarded for answers that hold on pairs it has not seen. Halves of a rollout that is stored environment
-    by environment come from different episodes, which every second pair would not.
+    So a rule is rewarded for answers that hold on pairs it has not seen. With an even number of environments, whose
+    pairs follow one another, the halves are of different episodes, which every second pair would not be.
     """
 
     def feeding(self, batch: ImitationBatch) -> ImitationBatch:

@@ -64,7 +64,7 @@ class Imitation(FollowerTask[Leader, ImitationBatch]):
         All losses and rewards of the iteration see the pairs as they are scaled here, whatever the statistics become.
 
         Args:
-            policy: features of the policy's pairs, environment by environment.
+            policy: features of the policy's pairs, one environment after another.
             expert: features of the expert's pairs.
         """
         if self.norm is None:
