@@ -71,7 +71,8 @@ def fit(
     reaches the same numbers, to the last bit, as one that was never stopped. For that the order of ``data`` may come
     from the random number generators of torch, NumPy and Python, or from a torch generator in ``data.generator`` or
     ``data.sampler.generator``, and from nothing else. A `DataLoader` of torch is such data; with persistent workers
-    that draw random numbers it is not.
+    that draw random numbers it is not. Batches that the players make, such as rollouts of a policy, have a method
+    ``batches_after`` (see `bilevel.data.MadeByPlayers`).
 
     The first Ctrl-C, SIGTERM or SIGUSR1 lets the step end, writes a checkpoint and raises `Interrupted`; a second one
     stops at once. Memory that ran out or a process that was lost end it with an error that says how to go on.

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from bilevel.breakdown import breakdown
 from bilevel.checkpoint import CheckpointFolder
+from bilevel.data import MadeByPlayers
 from bilevel.errors import CheckpointError, ConfigurationError, ProcessError
 from bilevel.evaluation import Evaluate, run_evaluation, train_mode
 from bilevel.interrupt import Interrupted, Interrupts
@@ -152,6 +153,9 @@ class TrainingLoop:
     def _batches(self) -> Iterator[Any]:
         """Begin the data, and pass over those batches of the epoch that are done."""
         self.state.begin_epoch()
+        if isinstance(self.data, MadeByPlayers):
+            self.state.catch_up()
+            return iter(self.data.batches_after(self.state.batch))
         batches = iter(self.data)
         for passed in range(self.state.batch):
             if next(batches, self) is self:

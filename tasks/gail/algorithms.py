@@ -1,0 +1,84 @@
+"""What moves the policy: algorithms of stable-baselines3, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import sb3_contrib
+import stable_baselines3
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from torch import nn
+
+from tasks.gail.environments import VectorEnvironment
+from tasks.gail.standardise import Standardise
+from tasks.names import look_up
+
+if TYPE_CHECKING:
+    from tasks.gail.config import GAILConfig
+
+
+def make_algorithm(config: GAILConfig, environments: VectorEnvironment) -> OnPolicyAlgorithm:
+    """Return the algorithm that ``config`` names, with a new policy; its first weights come from torch's generator.
+
+    Raises:
+        ConfigurationError: for an unknown algorithm.
+    """
+    return look_up(_ALGORITHMS, config.algorithm, "algorithm")(config, environments)
+
+
+def _trpo(config: GAILConfig, environments: VectorEnvironment) -> OnPolicyAlgorithm:
+    return sb3_contrib.TRPO(
+        "MlpPolicy",
+        environments,
+        learning_rate=config.learning_rate or 1e-3,
+        batch_size=min(config.batch_size, config.steps),
+        cg_max_steps=config.cg_steps,
+        cg_damping=config.damping,
+        n_critic_updates=config.passes,
+        target_kl=config.kl,
+        **_common(config),
+    )
+
+
+def _ppo(config: GAILConfig, environments: VectorEnvironment) -> OnPolicyAlgorithm:
+    return stable_baselines3.PPO(
+        "MlpPolicy",
+        environments,
+        learning_rate=config.learning_rate or 3e-4,
+        batch_size=min(config.batch_size, config.steps),
+        n_epochs=config.passes,
+        ent_coef=config.policy_entropy,
+        **_common(config),
+    )
+
+
+def _a2c(config: GAILConfig, environments: VectorEnvironment) -> OnPolicyAlgorithm:
+    return stable_baselines3.A2C(
+        "MlpPolicy",
+        environments,
+        learning_rate=config.learning_rate or 7e-4,
+        ent_coef=config.policy_entropy,
+        **_common(config),
+    )
+
+
+def _common(config: GAILConfig) -> dict[str, Any]:
+    hidden = list(config.policy_hidden)
+    policy: dict[str, Any] = {"net_arch": {"pi": hidden, "vf": hidden}, "activation_fn": nn.Tanh}
+    if config.standardise:
+        policy["features_extractor_class"] = Standardise
+    return {
+        "n_steps": config.steps // config.environments,
+        "gamma": config.gamma,
+        "gae_lambda": config.gae_lambda,
+        "policy_kwargs": policy,
+        "device": "cpu",
+    }
+
+
+_ALGORITHMS: dict[str, Callable[[GAILConfig, VectorEnvironment], OnPolicyAlgorithm]] = {
+    "trpo": _trpo,
+    "ppo": _ppo,
+    "a2c": _a2c,
+}

@@ -1,0 +1,182 @@
+"""The configuration of imitation learning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from bilevel.errors import ConfigurationError
+from tasks.gail.rewards import REWARDS
+from tasks.names import look_up
+from tasks.settings import check_types
+
+METHODS = {
+    "gail": "the discriminator is moved by a rule that is written by hand",
+    "l2l": "it is moved by a rule that learns",
+    "base": "it is moved by the base step of that rule alone, with nothing learned added",
+    "frozen": "it stays at one half, so that all rewards are the same: what the reward's sign alone teaches",
+}
+"""The methods by name; the last two are controls."""
+
+ALGORITHMS = ("trpo", "ppo", "a2c")
+
+
+@final
+@dataclass(frozen=True)
+class GAILConfig:
+    """Imitate an expert from demonstrations, with a discriminator that is moved by any rule.
+
+    Raises:
+        ConfigurationError: for a value out of range or an unknown name, listing the known ones.
+    """
+
+    env: str = "CartPole-v1"
+    """The environment: any id of gymnasium with observations of numbers."""
+
+    horizon: int | None = None
+    """Let every episode take so many steps: after its end the state stays as it is, with rewards of 0. So neither the
+    sign of the reward nor the length of an episode says how to play. None: episodes as the environment has them."""
+
+    demonstrations: str | None = None
+    """A file of demonstrations (.npz, as bilevel train gail-expert writes it); by default those that come with the
+    package, for CartPole-v1 and MountainCar-v0."""
+
+    trajectories: int | None = None
+    """Use so many of the demonstrated episodes; by default all."""
+
+    expert_batch: int | None = None
+    """Show the discriminator so many of the expert's pairs an iteration, drawn at random; by default all, in random
+    order."""
+
+    method: str = "gail"
+    """Who moves the discriminator: gail (a hand-written rule), l2l (a rule that learns), or a control: base (the base
+    step of l2l's rule alone), frozen (nobody: it stays at one half)."""
+
+    discriminator_steps: int = 1
+    """How often the discriminator moves an iteration; a rule that learns does so after each."""
+
+    unroll: int = 1
+    """How many updates of the rule make a move; a rule that learns is trained through all of them."""
+
+    hidden: tuple[int, ...] = (64, 32)
+    """Units of the discriminator's hidden layers."""
+
+    reward: str = "survival"
+    """What the policy gets for a pair with the probability D of being the expert's: survival, -log(1 - D), never
+    negative; haste, log D, never positive; logit, their difference."""
+
+    entropy_bonus: float = 1e-3
+    """The weight of the discriminator's entropy, which keeps it unsure (Ho and Ermon's code: 0.001)."""
+
+    gradient_penalty: float = 0.0
+    """The weight of a price on the discriminator's slopes between both players' pairs (10 is usual); 0 for none."""
+
+    spectral_norm: bool = False
+    """Divide each matrix of the discriminator by its largest singular value."""
+
+    normalise: bool = False
+    """Show the discriminator observations and continuous actions relative to the mean and spread of all pairs yet."""
+
+    algorithm: str = "trpo"
+    """What moves the policy: trpo (sb3-contrib), ppo or a2c (stable-baselines3)."""
+
+    policy_hidden: tuple[int, ...] = (100, 100)
+    """Units of the hidden layers of the policy and of the value function, of tanh (Ho and Ermon: 100 and 100)."""
+
+    standardise: bool = False
+    """Show the policy observations relative to the mean and spread of all that it has met."""
+
+    gamma: float = 0.995
+    """γ, the discount."""
+
+    gae_lambda: float = 0.97
+    """λ of the advantages."""
+
+    kl: float = 0.01
+    """With trpo: the largest mean divergence of the policy from the last one, in nats."""
+
+    damping: float = 0.1
+    """With trpo: what is added to the Fisher matrix."""
+
+    cg_steps: int = 10
+    """With trpo: steps of conjugate gradient."""
+
+    learning_rate: float | None = None
+    """The rate of Adam for the value function and, with ppo and a2c, for the policy; by default 1e-3 with trpo, 3e-4
+    with ppo, 7e-4 (of RMSprop) with a2c."""
+
+    batch_size: int = 128
+    """With trpo and ppo: pairs a step of that optimizer."""
+
+    passes: int = 10
+    """With trpo and ppo: how often it goes through an iteration's pairs."""
+
+    policy_entropy: float = 0.0
+    """With ppo and a2c: the weight of the policy's entropy."""
+
+    environments: int = 8
+    """How many environments stand side by side."""
+
+    vectorised: bool | None = None
+    """Whether they are ours in NumPy (CartPole-v1, MountainCar-v0) or gymnasium's own; by default ours where there are
+    any."""
+
+    steps: int = 2048
+    """Environment steps an iteration, over all environments."""
+
+    iterations: int = 200
+    """How many iterations."""
+
+    evaluate_every: int | None = None
+    """Play fresh episodes with the policy after so many iterations; by default only at the end."""
+
+    evaluation_episodes: int = 20
+    """How many episodes that is."""
+
+    seed: int = 0
+    """The seed of everything."""
+
+    threads: int | None = 1
+    """How many CPU cores PyTorch uses; the networks are too small to gain from more. None: as many as there are."""
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        look_up(METHODS, self.method, "method")
+        look_up(REWARDS, self.reward, "form of the reward")
+        look_up(dict.fromkeys(ALGORITHMS), self.algorithm, "algorithm")
+        for name in ("horizon", "trajectories", "expert_batch", "discriminator_steps", "unroll", "kl", "cg_steps",
+                     "learning_rate", "batch_size", "passes", "environments", "steps", "iterations", "evaluate_every",
+                     "evaluation_episodes", "threads"):  # fmt: skip
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigurationError(f"{name} must be above 0, got {value}.")
+        for name in ("entropy_bonus", "gradient_penalty", "damping", "policy_entropy"):
+            if getattr(self, name) < 0:
+                raise ConfigurationError(f"{name} must be at least 0, got {getattr(self, name)}.")
+        for name in ("gamma", "gae_lambda"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigurationError(f"{name} must lie in [0, 1], got {getattr(self, name)}.")
+        if any(units < 1 for units in (*self.hidden, *self.policy_hidden)):
+            raise ConfigurationError(
+                f"Hidden layers must have units, got hidden={list(self.hidden)} and "
+                f"policy_hidden={list(self.policy_hidden)}."
+            )
+        if self.environments > self.steps:
+            raise ConfigurationError(
+                f"environments={self.environments} is more than the steps={self.steps} of an iteration, of which each "
+                "takes at least one: use fewer environments or more steps."
+            )
+        if self.steps % self.environments:
+            raise ConfigurationError(
+                f"steps must be a multiple of environments, got {self.steps} and {self.environments}."
+            )
+        if self.steps < 2:
+            raise ConfigurationError("steps must be at least 2: the spread of a single advantage is not known.")
+        if not 0 <= self.seed < 2**31:
+            raise ConfigurationError(f"seed must be a number from 0 to 2^31 - 1, got {self.seed}.")
+
+    @property
+    def label(self) -> str:
+        """The training's name, in a word."""
+        task = self.env if self.horizon is None else f"{self.env}-fixed"
+        return f"{task}-{self.method}"
