@@ -19,6 +19,10 @@ class NonFiniteError(BilevelError, FloatingPointError):
     """A loss or a gradient became infinite or not a number."""
 
 
+class DivergenceError(NonFiniteError):
+    """A player left the bound that was set for it, on its way to infinity."""
+
+
 class ConvergenceError(BilevelError, ArithmeticError):
     """An inner solver did not converge, and was asked to say so by an exception."""
 

@@ -55,13 +55,23 @@ def frozen(parameters: Sequence[Tensor]) -> Iterator[None]:
 
 def step_along(optimizer: optim.Optimizer, gradient: Gradient) -> None:
     """Take one step of ``optimizer`` along minus ``gradient`` and leave no ``.grad`` behind."""
+    reads = _only_reads(optimizer)
     for p, g in gradient:
         # A copy: autograd may hand out one tensor for several parameters, others look at the gradient later (norms, a
         # task that remembers, plays), and what clips or preconditions writes into .grad.
-        p.grad = None if g is None else g.clone()
+        kept = reads and p.is_contiguous()
+        p.grad = g if g is None or (kept and g.is_contiguous()) else g.clone()
     optimizer.step()
     for p, _ in gradient:
         p.grad = None
+
+
+def _only_reads(optimizer: optim.Optimizer) -> bool:
+    """Whether a step is known to leave the gradients as they are, so that large ones need no copy.
+
+    Adam does; SGD with Nesterov's momentum does not, and hooks (clipping) may write what they want.
+    """
+    return type(optimizer) in (optim.Adam, optim.AdamW) and not optimizer._optimizer_step_pre_hooks  # noqa: SLF001
 
 
 @contextmanager

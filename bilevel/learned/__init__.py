@@ -6,6 +6,8 @@ A rule combines what it sees (inputs, each with a preprocessing of its own) with
 from bilevel.learned.base import LearnedRule
 from bilevel.learned.block import ResidualBlock
 from bilevel.learned.convolutional import Convolutional
+from bilevel.learned.factored import FactoredLinear, factored
+from bilevel.learned.factored_adam import FactoredAdam
 from bilevel.learned.grouped import Grouped
 from bilevel.learned.inputs import (
     GRAD,
@@ -21,10 +23,12 @@ from bilevel.learned.inputs import (
     Start,
     View,
 )
+from bilevel.learned.low_rank import LowRank
 from bilevel.learned.lstm import LSTM
 from bilevel.learned.mlp import MLP
 from bilevel.learned.multistep import Multistep
 from bilevel.learned.preprocess import BatchMax, LogSign, Preprocess, Raw, SampleRMS, Sign
+from bilevel.learned.residual import BoundedResidual
 from bilevel.learned.skip import SkipToLast
 from bilevel.learned.slim import Slim
 from bilevel.learned.small import Small
@@ -37,15 +41,19 @@ __all__ = [
     "MLP",
     "NAIVE",
     "BatchMax",
+    "BoundedResidual",
     "Convolutional",
     "Direction",
     "Displacement",
+    "FactoredAdam",
+    "FactoredLinear",
     "Grouped",
     "Input",
     "Iterate",
     "LastDirection",
     "LearnedRule",
     "LogSign",
+    "LowRank",
     "Memory",
     "Multistep",
     "Noise",
@@ -60,4 +68,5 @@ __all__ = [
     "Start",
     "View",
     "Wide",
+    "factored",
 ]

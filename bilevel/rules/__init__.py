@@ -4,6 +4,7 @@ from bilevel.rules.adam import Adam
 from bilevel.rules.composite import Composite
 from bilevel.rules.flattened import Flattened
 from bilevel.rules.gradient import Gradient
+from bilevel.rules.guarded import Guarded
 from bilevel.rules.module import ModuleRule
 from bilevel.rules.momentum import Momentum
 from bilevel.rules.protocol import Rule, State, sees_gradient, smooth_at_zero
@@ -16,6 +17,7 @@ __all__ = [
     "Composite",
     "Flattened",
     "Gradient",
+    "Guarded",
     "ModuleRule",
     "Momentum",
     "Rule",
