@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-import sb3_contrib
 import stable_baselines3
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from torch import nn
 
 from tasks.gail.environments import VectorEnvironment
 from tasks.gail.standardise import Standardise
+from tasks.gail.trust_region import TrustRegion
 from tasks.names import look_up
 
 if TYPE_CHECKING:
     from tasks.gail.config import GAILConfig
+
+# stable-baselines3's own settings, and one kernel for all weights: they are small, and each call costs.
+_ADAM: Final = {"optimizer_kwargs": {"eps": 1e-5, "fused": True}}
 
 
 def make_algorithm(config: GAILConfig, environments: VectorEnvironment) -> OnPolicyAlgorithm:
@@ -28,7 +31,7 @@ def make_algorithm(config: GAILConfig, environments: VectorEnvironment) -> OnPol
 
 
 def _trpo(config: GAILConfig, environments: VectorEnvironment) -> OnPolicyAlgorithm:
-    return sb3_contrib.TRPO(
+    return TrustRegion(
         "MlpPolicy",
         environments,
         learning_rate=config.learning_rate or 1e-3,
@@ -37,7 +40,7 @@ def _trpo(config: GAILConfig, environments: VectorEnvironment) -> OnPolicyAlgori
         cg_damping=config.damping,
         n_critic_updates=config.passes,
         target_kl=config.kl,
-        **_common(config),
+        **_common(config, **_ADAM),
     )
 
 
@@ -49,7 +52,7 @@ def _ppo(config: GAILConfig, environments: VectorEnvironment) -> OnPolicyAlgorit
         batch_size=min(config.batch_size, config.steps),
         n_epochs=config.passes,
         ent_coef=config.policy_entropy,
-        **_common(config),
+        **_common(config, **_ADAM),
     )
 
 
@@ -63,9 +66,9 @@ def _a2c(config: GAILConfig, environments: VectorEnvironment) -> OnPolicyAlgorit
     )
 
 
-def _common(config: GAILConfig) -> dict[str, Any]:
+def _common(config: GAILConfig, **optimizer: Any) -> dict[str, Any]:
     hidden = list(config.policy_hidden)
-    policy: dict[str, Any] = {"net_arch": {"pi": hidden, "vf": hidden}, "activation_fn": nn.Tanh}
+    policy: dict[str, Any] = {"net_arch": {"pi": hidden, "vf": hidden}, "activation_fn": nn.Tanh, **optimizer}
     if config.standardise:
         policy["features_extractor_class"] = Standardise
     return {
