@@ -35,6 +35,7 @@ class LSTM(LearnedRule):
         scale: the factor $a$ of the output. The papers' equations have none (Serban et al. take the LSTM's
             output itself as the update, Eq. 3); the public code of both sources uses 0.01, which keeps a
             rule without training from running away, and so does the default.
+        zero_last: whether w and b start at zero, so that the first updates are zero.
 
     Raises:
         ConfigurationError: if ``hidden`` or ``layers`` is not positive, or ``scale`` is 0 or not finite.
@@ -55,6 +56,7 @@ class LSTM(LearnedRule):
         *,
         inputs: Sequence[Input] = (Direction(LogSign(10.0)),),
         scale: float = 0.01,
+        zero_last: bool = False,
     ) -> None:
         super().__init__(inputs)
         if hidden < 1 or layers < 1:
@@ -67,6 +69,9 @@ class LSTM(LearnedRule):
         # and can be differentiated twice on every device.
         self.cells = nn.ModuleList(nn.LSTMCell(hidden if i else self.planes, hidden) for i in range(layers))
         self.output = nn.Linear(hidden, 1)
+        if zero_last:
+            for parameter in self.output.parameters():
+                nn.init.zeros_(parameter)
 
     def init(self, params: Tree) -> State:
         """Return the memories of the inputs, one tuple a tensor, and zeros for each layer's state."""

@@ -1,0 +1,164 @@
+"""The updaters that learn: a network, how it moves the weights, and how it is trained."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final, final
+
+from torch import optim
+
+from bilevel.learned import BoundedResidual, FactoredAdam, factored
+from bilevel.memory import require_memory
+from bilevel.rule_loss import LastAnswer, Proximal, RuleLoss
+from bilevel.rules import Gradient
+from bilevel.rules.module import ModuleRule
+from tasks.gail.discriminator import Discriminator
+from tasks.gail.networks import AllAtOnce, CoordinateWise, Network, PerLayer, Projected, Recurrent
+from tasks.gail.updater import Updater
+
+if TYPE_CHECKING:
+    from tasks.gail.updaters import UpdaterSettings
+
+_FLOAT: Final = 4  # bytes
+
+
+class Training(abc.ABC):
+    """How the parameters of a network are trained."""
+
+    copies: ClassVar[int]
+    """How many numbers it keeps a parameter, the parameter itself among them."""
+
+    def prepare(self, rule: ModuleRule) -> None:
+        """Change a new rule so that it can be trained in this way; by default it can."""
+        return
+
+    @abc.abstractmethod
+    def optimizer(self, rule: ModuleRule, rate: float) -> optim.Optimizer:
+        """Return the optimizer."""
+
+
+@final
+@dataclass(frozen=True)
+class ByAdam(Training):
+    """Adam, which keeps a gradient and two moments of each parameter."""
+
+    copies = 4
+
+    def optimizer(self, rule: ModuleRule, rate: float) -> optim.Optimizer:
+        """Return Adam, which goes through all numbers of a parameter once."""
+        return optim.Adam(rule.parameters(), lr=rate, fused=True)
+
+
+@final
+@dataclass(frozen=True)
+class ByFactors(Training):
+    """Changes of rank one, which need the parameters alone; see `bilevel.learned.FactoredAdam` for what is exact."""
+
+    copies = 1
+
+    def prepare(self, rule: ModuleRule) -> None:
+        """Let the linear layers keep no gradients."""
+        factored(rule)
+
+    def optimizer(self, rule: ModuleRule, rate: float) -> optim.Optimizer:
+        """Return the optimizer for such layers."""
+        return FactoredAdam(rule, lr=rate)
+
+
+@final
+@dataclass(frozen=True)
+class Corrected(Updater):
+    r"""A gradient step with a learned correction of bounded size.
+
+    $$z \leftarrow z - \alpha\, g + c \tanh(h_\phi(z, g) / c), \qquad
+    \min_\phi\ q(z_\text{new}) + \tfrac{\lambda}{2} \lVert z_\text{new} - z \rVert^2$$
+
+    The last layer of h begins at zero, so that the updater begins as gradient descent.
+
+    Args:
+        network: h.
+        by: how φ is trained.
+    """
+
+    network: Network
+    by: Training = ByAdam()
+
+    def rule(self, settings: UpdaterSettings, discriminator: Discriminator) -> ModuleRule:
+        """Return the corrected step."""
+        learned = self.network.make(settings, discriminator, zero_last=True)
+        self.by.prepare(learned)
+        return BoundedResidual(learned, base=Gradient(settings.step), limit=settings.limit)
+
+    def training(
+        self, rule: Any, settings: UpdaterSettings, discriminator: Discriminator
+    ) -> tuple[optim.Optimizer, RuleLoss]:
+        """Return the optimizer, and the loss with its price on the steps."""
+        optimizer = self.by.optimizer(rule, settings.rate or self.network.rate(discriminator))
+        return optimizer, Proximal(settings.proximal) if settings.proximal else LastAnswer()
+
+    def check(self, settings: UpdaterSettings, discriminator: Discriminator) -> None:
+        """Require memory for all that the training keeps."""
+        _require(self.needed(settings, discriminator), self.network, settings, discriminator)
+
+    def needed(self, settings: UpdaterSettings, discriminator: Discriminator) -> int:
+        """Return how many bytes that is."""
+        return self.by.copies * _FLOAT * self.network.parameters(settings, discriminator)
+
+
+@final
+@dataclass(frozen=True)
+class Literal(Updater):
+    r"""The network as the paper has it, $z \leftarrow z + h_\phi(z, g)$, with no bound and no price on its steps.
+
+    It is known to diverge: nothing in a loss of one step ahead keeps the weights small.
+
+    Source: Jiang et al., ICLR 2020 submission, appendix C.2; Adam as for the discriminator of Ho and Ermon 2016.
+
+    Args:
+        network: h, with its usual first values.
+        default_rate: the usual rate of Adam for φ.
+    """
+
+    network: Network
+    default_rate: float
+
+    def rule(self, settings: UpdaterSettings, discriminator: Discriminator) -> ModuleRule:
+        """Return the network."""
+        return self.network.make(settings, discriminator, zero_last=False)
+
+    def training(
+        self, rule: Any, settings: UpdaterSettings, discriminator: Discriminator
+    ) -> tuple[optim.Optimizer, RuleLoss]:
+        """Return Adam and the plain loss."""
+        return ByAdam().optimizer(rule, settings.rate or self.default_rate), LastAnswer()
+
+    def check(self, settings: UpdaterSettings, discriminator: Discriminator) -> None:
+        """Require memory for all that Adam keeps."""
+        needed = ByAdam.copies * _FLOAT * self.network.parameters(settings, discriminator)
+        _require(needed, self.network, settings, discriminator)
+
+
+_CORRECTED: Final = {
+    "coordinate-wise": Corrected(CoordinateWise()),
+    "lstm": Corrected(Recurrent()),
+    "per-layer": Corrected(PerLayer()),
+    "low-rank": Corrected(Projected()),
+    "paper": Corrected(AllAtOnce()),
+    "paper-factored": Corrected(AllAtOnce(), by=ByFactors()),
+}
+
+LEARNED: dict[str, Updater] = {**_CORRECTED, "paper-literal": Literal(AllAtOnce(), 0.01)}
+"""They by name."""
+
+
+def _require(needed: int, network: Network, settings: UpdaterSettings, discriminator: Discriminator) -> None:
+    """Raise `bilevel.ConfigurationError` if so many bytes are not to be had, with the smaller choices."""
+    sizes = {name: one.needed(settings, discriminator) for name, one in _CORRECTED.items()}
+    smaller = [f"{name} ({size / 2**30:.2g} GiB)" for name, size in sizes.items() if size < needed]
+    require_memory(
+        needed,
+        f"The updater {settings.name} has {network.parameters(settings, discriminator):,} parameters for a "
+        f"discriminator of {discriminator.size:,} weights. With all that its training keeps it",
+        f"Smaller choices: {', '.join(smaller)}; or fewer weights, such as hidden=(16, 8) for the discriminator.",
+    )
