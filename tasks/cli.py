@@ -26,6 +26,7 @@ COMMANDS: dict[str, Entry | Mapping[str, Entry]] = {
         "dro": Entry("a classifier that withstands perturbed images", "train_dro", "TrainDRO"),
         "ait": Entry("a classifier on images that move by one another", "train_ait", "TrainAIT"),
         "cleaning": Entry("find the training samples with a wrong label", "train_cleaning", "TrainCleaning"),
+        "gail-expert": Entry("an expert to imitate, and its demonstrations", "train_gail_expert", "TrainGAILExpert"),
         "toy": Entry("small games, played in several ways", "train_toy", "TrainToy"),
         "toy-rule": Entry("a rule that learns to play small games", "train_toy_rule", "TrainToyRule"),
     },

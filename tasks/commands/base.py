@@ -23,13 +23,13 @@ class Command(abc.ABC):
         """Do it."""
 
 
-def named_preset(arguments: Sequence[str], usual: str) -> str:
-    """Return the preset that command-line arguments name, which must be known before they can be read."""
+def named_preset(arguments: Sequence[str], usual: str, *, option: str = "--preset") -> str:
+    """Return the preset that command-line arguments name by ``option``, which must be known before they can be read."""
     name = usual
     for before, argument in zip(["", *arguments], arguments, strict=False):
-        if argument.startswith("--preset="):
-            name = argument.removeprefix("--preset=")
-        elif before == "--preset":
+        if argument.startswith(f"{option}="):
+            name = argument.removeprefix(f"{option}=")
+        elif before == option:
             name = argument
     return name
 

@@ -281,6 +281,6 @@ def test_a_missing_extra_is_one_sentence(monkeypatch):
     from tasks.gail.extra import rl_extra
 
     monkeypatch.setitem(sys.modules, "sb3_contrib", None)
-    with pytest.raises(ConfigurationError, match=r"needs sb3_contrib, of the extra 'rl': pip install 'bilevel\[rl\]'"):
-        with rl_extra():
-            import sb3_contrib  # noqa: F401
+    message = r"needs sb3_contrib, of the extra 'rl': pip install 'bilevel\[rl\]'"
+    with pytest.raises(ConfigurationError, match=message), rl_extra():
+        import sb3_contrib  # noqa: F401
