@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Column
 from rich.text import Text
 
+from bilevel.record import NUMBERS
+
 _REFRESH = 0.1  # seconds
 
 
@@ -94,8 +96,9 @@ class Bar(Progress):
             self._draw()
 
     def show(self, numbers: Mapping[str, float]) -> None:
-        """Show the losses, at the next move of the bar."""
+        """Show the losses, and numbers that no `Record` has, at the next move of the bar."""
         shown = {"leader": numbers.get("leader_loss"), "follower": numbers.get("follower_loss")}
+        shown |= {name: number for name, number in numbers.items() if name not in {*NUMBERS, "seconds"}}
         self._losses = "  ".join(f"{who} {loss:.4g}" for who, loss in shown.items() if loss is not None)
 
     def stop(self) -> None:

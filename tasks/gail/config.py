@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import final
 
 from bilevel.errors import ConfigurationError
+from tasks.gail.learned_updaters import LEARNED
 from tasks.gail.rewards import REWARDS
+from tasks.gail.updaters import UpdaterSettings
+from tasks.gail.written_updaters import WRITTEN
 from tasks.names import look_up
 from tasks.settings import check_types
 
@@ -19,6 +22,7 @@ METHODS = {
 """The methods by name; the last two are controls."""
 
 ALGORITHMS = ("trpo", "ppo", "a2c")
+_LEARNED = ("l2l", "base")
 
 
 @final
@@ -51,6 +55,35 @@ class GAILConfig:
     method: str = "gail"
     """Who moves the discriminator: gail (a hand-written rule), l2l (a rule that learns), or a control: base (the base
     step of l2l's rule alone), frozen (nobody: it stays at one half)."""
+
+    updater: str | None = None
+    """The rule that moves the discriminator. With gail: adam (the default), sgd, momentum, adamw, adamax, adagrad,
+    adadelta, radam or rmsprop. With l2l and base: coordinate-wise (the default), lstm, per-layer, low-rank, paper,
+    paper-factored or paper-literal."""
+
+    updater_rate: float | None = None
+    """The rate of a hand-written rule, or of the Adam that trains one that learns; by default the rule's own."""
+
+    updater_step: float = 0.5
+    """With l2l and base: α, the size of the gradient step that the rule corrects."""
+
+    updater_limit: float = 0.02
+    """With l2l: c, the largest correction of a weight."""
+
+    updater_hidden: tuple[int, ...] | None = None
+    """With l2l: units of the rule's hidden layers; by default the rule's own."""
+
+    updater_rank: int = 16
+    """With the updater low-rank: its rank."""
+
+    updater_bound: float = 1e3
+    """The largest norm of the discriminator's weights; beyond it the training ends with an error."""
+
+    proximal: float = 1.0
+    """With l2l: the price on the rule's steps, as the rule's loss has it; 0 for the paper's loss, which has none."""
+
+    fresh: bool = False
+    """With l2l: take the gradient that the rule sees on one half of the pairs and its loss on the other."""
 
     discriminator_steps: int = 1
     """How often the discriminator moves an iteration; a rule that learns does so after each."""
@@ -133,6 +166,9 @@ class GAILConfig:
     evaluation_episodes: int = 20
     """How many episodes that is."""
 
+    deterministic: bool = False
+    """Let the policy take its likeliest action in them, in place of drawing one."""
+
     seed: int = 0
     """The seed of everything."""
 
@@ -161,6 +197,7 @@ class GAILConfig:
                 f"Hidden layers must have units, got hidden={list(self.hidden)} and "
                 f"policy_hidden={list(self.policy_hidden)}."
             )
+        self._check_updater()
         if self.environments > self.steps:
             raise ConfigurationError(
                 f"environments={self.environments} is more than the steps={self.steps} of an iteration, of which each "
@@ -172,8 +209,30 @@ class GAILConfig:
             )
         if self.steps < 2:
             raise ConfigurationError("steps must be at least 2: the spread of a single advantage is not known.")
-        if not 0 <= self.seed < 2**31:
-            raise ConfigurationError(f"seed must be a number from 0 to 2^31 - 1, got {self.seed}.")
+        if not 0 <= self.seed < 10_000:
+            raise ConfigurationError(f"seed must be a number from 0 to 9,999, got {self.seed}.")
+
+    def _check_updater(self) -> None:
+        learns, name = self.method in _LEARNED, self.updater_settings.name
+        if self.method != "frozen" and learns != (name in LEARNED):
+            raise ConfigurationError(
+                f"The updater {name} {'is written by hand' if learns else 'learns'}, which the method {self.method} "
+                f"does not take. Choose one of {', '.join(LEARNED if learns else WRITTEN)}, or another method."
+            )
+
+    @property
+    def updater_settings(self) -> UpdaterSettings:
+        """The settings of the discriminator's rule; for the control ``base`` those of the rule it belongs to."""
+        return UpdaterSettings(
+            name=self.updater or ("coordinate-wise" if self.method in _LEARNED else "adam"),
+            rate=self.updater_rate,
+            step=self.updater_step,
+            limit=self.updater_limit,
+            proximal=self.proximal,
+            hidden=self.updater_hidden,
+            rank=self.updater_rank,
+            bound=self.updater_bound,
+        )
 
     @property
     def label(self) -> str:
