@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64, Shaped
+from jaxtyping import Shaped
 
 from bilevel.errors import ConfigurationError
 
@@ -21,10 +21,11 @@ class Demonstrations:
         environment: gymnasium's id of where it was.
         horizon: the steps of each episode if that is fixed (see `environments.make`); ``None`` if episodes end as the
             environment's do.
-        observations: s, in the environment's units.
-        actions: a, whole numbers (int64) of a choice, or vectors (float32).
-        lengths: how many pairs each trajectory has here.
-        returns: what each trajectory earned *before* any subsampling; NaN where that is not known.
+        observations: s, in the environment's units; float32 of shape (n, d).
+        actions: a, whole numbers of a choice, int64 of shape (n,), or vectors, float32 of shape (n, k).
+        lengths: how many pairs each trajectory has here; int64 of shape (episodes,).
+        returns: what each trajectory earned *before* any subsampling, NaN where that is not known; float64 of shape
+            (episodes,).
         about: where they come from, as plain values.
 
     Raises:
@@ -33,19 +34,27 @@ class Demonstrations:
 
     environment: str
     horizon: int | None
-    observations: Float32[np.ndarray, "n d"]
-    actions: Shaped[np.ndarray, "n *k"]
-    lengths: Int64[np.ndarray, " episodes"]
-    returns: Float[np.ndarray, " episodes"]
+    # What is read from files goes through here: shapes and types are checked below, with messages for whoever uses it.
+    observations: Shaped[np.ndarray, "..."]
+    actions: Shaped[np.ndarray, "..."]
+    lengths: Shaped[np.ndarray, "..."]
+    returns: Shaped[np.ndarray, "..."]
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        kinds = {"observations": (np.float32, 2), "lengths": (np.int64, 1), "returns": (np.float64, 1)}
+        for name, (kind, dimensions) in kinds.items():
+            one = getattr(self, name)
+            _require(
+                (one.dtype, one.ndim) == (kind, dimensions),
+                f"{name} are {np.dtype(kind)} of {dimensions} dimension(s), got {one.dtype} of shape {one.shape}.",
+            )
         pairs, episodes = len(self.observations), len(self.lengths)
         _require(pairs > 0 and episodes > 0, f"Demonstrations of {self.environment} are empty: they hold no pair.")
-        kind = (self.actions.dtype, self.actions.ndim)
         _require(
-            kind in {(np.dtype(np.int64), 1), (np.dtype(np.float32), 2)},
-            f"Actions are int64 of shape (n,) or float32 of shape (n, k), got {kind[0]} of shape {self.actions.shape}.",
+            (self.actions.dtype, self.actions.ndim) in {(np.dtype(np.int64), 1), (np.dtype(np.float32), 2)},
+            f"actions are int64 of shape (n,) or float32 of shape (n, k), got {self.actions.dtype} of shape "
+            f"{self.actions.shape}.",
         )
         _require(
             len(self.actions) == pairs,
