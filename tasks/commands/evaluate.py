@@ -1,4 +1,4 @@
-"""Attacking a trained classifier."""
+"""Attacking a trained classifier, or playing with a policy that imitates."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bilevel.counts import check_count
+from tasks.commands import evaluate_gail
 from tasks.commands.base import Command, require
 from tasks.commands.summary import show
 from tasks.commands.train_vision import config_of
@@ -30,7 +31,10 @@ from tasks.vision.train import device_of, restore
 @final
 @dataclass(frozen=True)
 class Evaluate(Command):
-    """Attack a trained classifier. What is done is kept: after a stop, the same command goes on from there."""
+    """Attack a trained classifier, or let a policy that imitates play.
+
+    What an attack has done is kept: after a stop, the same command goes on from there.
+    """
 
     folder: Annotated[Path, tyro.conf.Positional]
     """The folder of its run."""
@@ -68,10 +72,22 @@ class Evaluate(Command):
     threads: int | None = None
     """How many CPU cores PyTorch uses; by default as many as in the training."""
 
+    episodes: int = 100
+    """Of a policy: how many fresh episodes it plays."""
+
+    deterministic: bool = False
+    """Of a policy: let it take its likeliest action, in place of drawing one."""
+
+    film: bool = False
+    """Of a policy: draw an episode, as figures/episode.gif and figures/episode.png."""
+
     def run(self) -> None:
-        """Attack, write the results into the run, and show them."""
+        """Attack or play, write the results into the run, and show them."""
         check_count("batch_size", self.batch_size)
         run = Run.open(self.folder)
+        if run.config.get("task") == "gail":
+            evaluate_gail.evaluate(run, episodes=self.episodes, deterministic=self.deterministic, film=self.film)
+            return
         threads = config_of(run).threads if self.threads is None else self.threads
         if threads is not None:
             check_count("threads", threads)

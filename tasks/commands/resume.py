@@ -8,7 +8,7 @@ from typing import Annotated, final
 
 import tyro
 
-from tasks.commands import demo, reproduce, train_cleaning, train_vision
+from tasks.commands import demo, reproduce, train_cleaning, train_gail, train_vision
 from tasks.commands.base import Command, require
 from tasks.run import Run
 
@@ -17,6 +17,7 @@ _RESUMED = {
     "dro": train_vision.resume,
     "ait": train_vision.resume,
     "cleaning": train_cleaning.resume,
+    "gail": train_gail.resume,
     "reproduce": reproduce.go_on,
 }
 

@@ -237,5 +237,5 @@ class GAILConfig:
     @property
     def label(self) -> str:
         """The training's name, in a word."""
-        task = self.env if self.horizon is None else f"{self.env}-fixed"
-        return f"{task}-{self.method}"
+        name = self.env.replace("/", "_")
+        return f"{name if self.horizon is None else f'{name}-fixed'}-{self.method}"

@@ -23,8 +23,9 @@ from tasks.report.tables import Table, frontier_table, main_table
 
 _PANEL = (5.3, 3.7)  # inches: two beside each other on a page, one on a phone
 _WIDE, _NARROW = (9.2, 5.2), (4.9, 4.9)
-_METRICS = ("leader_loss", "follower_loss", "loss")  # shown first; then whatever measures accuracy; then norms
-_HIDDEN = ("step", "epoch", "batch", "seconds", "time", "lr")
+# Shown first; then whatever measures accuracy; then norms.
+_METRICS = ("return", "evaluation_return", "leader_loss", "follower_loss", "loss")
+_HIDDEN = ("step", "epoch", "batch", "seconds", "time", "lr", "environment_steps", "episodes")
 
 
 def compose(material: Material, title: str, tables: Sequence[Table] = ()) -> Document:

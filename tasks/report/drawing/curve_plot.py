@@ -16,6 +16,7 @@ from tasks.report.lines import EPS, ITERATIONS, Panel
 from tasks.report.material import Training
 
 _AXES = {EPS: "ε, the radius of the attack", ITERATIONS: "iterations of the attack"}
+_TIMES = ("environment_steps", "epoch", "step")
 MOST_POINTS = 60
 _MARKED = 25  # curves of more points than this carry no markers
 
@@ -56,11 +57,11 @@ def curve_plot(panel: Panel, looks: Mapping[str, Style], *, width: float, height
 def training_plot(
     column: str, trainings: Sequence[Training], looks: Mapping[str, Style], *, width: float, height: float
 ) -> Figure:
-    """Draw one column of the metrics against the step or the epoch, a line a training."""
+    """Draw one column of the metrics against steps or epochs, a line a training."""
     figure, axes = new_figure(width, height)
     ends: dict[str, tuple[str, float, float]] = {}
     shown: list[float] = []
-    axis = next((name for name in ("epoch", "step") if all(_ascends(t.columns.get(name)) for t in trainings)), "row")
+    axis = next((name for name in _TIMES if all(_ascends(t.columns.get(name)) for t in trainings)), "row")
     for training in trainings:
         values = training.columns[column]
         xs = training.columns.get(axis) or [float(i + 1) for i in range(len(values))]
@@ -73,7 +74,7 @@ def training_plot(
     positive = bool(shown) and min(shown) > 0
     if positive and max(shown) > 200 * min(shown):
         axes.set_yscale("log")
-    name_axes(axes, axis, column.replace("_", " "))
+    name_axes(axes, axis.replace("_", " "), column.replace("_", " "))
     if len(ends) > 1:
         _name_lines(figure, axes, list(ends.values()), looks)
     return figure

@@ -1,0 +1,118 @@
+"""Imitation learning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, final
+
+import tyro
+
+from bilevel.counts import check_count
+from bilevel.loggers import CSVLogger, Logger, TensorBoardLogger
+from tasks.commands.base import Command, free_folder, named_preset
+from tasks.gail.config import GAILConfig
+from tasks.gail.extra import rl_extra
+from tasks.gail.presets import DEFAULT, PRESETS
+from tasks.names import look_up
+from tasks.run import Run
+from tasks.settings import flags, from_dict, to_dict
+
+_OTHER = frozenset({"task", "command", "checkpoint_every", "tensorboard"})
+
+
+@final
+@dataclass(frozen=True)
+class TrainGAIL(Command):
+    """Imitate an expert: a policy against a discriminator that is moved by any rule, one that learns among them."""
+
+    config: Annotated[GAILConfig, tyro.conf.arg(name="")] = field(default_factory=GAILConfig)
+
+    run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
+    """The folder of the run, a new one; by default runs/ENVIRONMENT-METHOD."""
+
+    overwrite: bool = False
+    """Remove the run that is in that folder already."""
+
+    checkpoint_every: int = 10
+    """Write a checkpoint after so many iterations."""
+
+    tensorboard: bool = False
+    """Log for TensorBoard too."""
+
+    preset: str = DEFAULT
+    """Begin with these settings: cartpole, mountaincar, cartpole-fixed or mountaincar-fixed (episodes of fixed length);
+    with -paper behind it, the paper's networks and 5,000 steps an iteration. Flags change single settings."""
+
+    @classmethod
+    def default(cls, arguments: Sequence[str]) -> TrainGAIL:
+        """Return the settings of the preset that ``arguments`` name.
+
+        Raises:
+            ConfigurationError: for an unknown preset.
+        """
+        name = named_preset(arguments, DEFAULT)
+        return cls(config=look_up(PRESETS, name, "preset"), preset=name)
+
+    def run(self) -> None:
+        """Train, and say what came of it."""
+        check_count("checkpoint_every", self.checkpoint_every)
+        with rl_extra():
+            from tasks.gail.build import build
+        build(self.config)  # what does not fit is said before a folder is made
+        folder = self.run_folder or free_folder(Path("runs") / self.config.label)
+        command = f"bilevel train gail {flags(self.config, PRESETS[DEFAULT])} --run {folder}"
+        settings = {
+            "task": "gail",
+            "command": " ".join(command.split()),
+            "checkpoint_every": self.checkpoint_every,
+            "tensorboard": self.tensorboard,
+            **to_dict(self.config),
+        }
+        go_on(Run.create(folder, settings, overwrite=self.overwrite), resume=False)
+
+
+def resume(run: Run) -> None:
+    """Go on with a run that was stopped."""
+    go_on(run, resume=True)
+
+
+def go_on(run: Run, *, resume: bool) -> None:
+    """Train as a run's settings say, from its last checkpoint if there is one, and write down what came of it."""
+    with rl_extra():
+        from tasks.gail.train import train
+    from tasks.gail.records import record_of
+
+    config = config_of(run)
+    loggers: list[Logger] = [CSVLogger(run.metrics)]
+    if run.config.get("tensorboard"):
+        loggers.append(TensorBoardLogger(run.path / "tensorboard"))
+    trained = train(
+        config,
+        run.path,
+        resume=resume,
+        checkpoint_every=run.config.get("checkpoint_every"),
+        loggers=loggers,
+        resume_hint=f"bilevel resume {run.path}",
+    )
+    record = record_of(trained, run.metrics)
+    run.append_results([record])
+    _finish(run, record)
+
+
+def config_of(run: Run) -> GAILConfig:
+    """Return the configuration of a run of imitation.
+
+    Raises:
+        ConfigurationError: if its settings are not those of this version.
+    """
+    return from_dict(GAILConfig, {name: value for name, value in run.config.items() if name not in _OTHER})
+
+
+def _finish(run: Run, record: dict[str, Any]) -> None:
+    from tasks.report import write_report
+
+    print(f"Return in {record['episodes']} fresh episodes: {record['return']:.2f} ± {record['deviation']:.2f}")
+    print(f"Report: {write_report([run], run.path, title=run.name)}")
+    print(f"The run is in {run.path}. Play it: bilevel evaluate {run.path}")

@@ -1,0 +1,39 @@
+"""Configurations by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+from tasks.gail.config import GAILConfig
+
+CARTPOLE: Final = GAILConfig()
+"""CartPole-v1 with the policy of Ho and Ermon 2016 and the discriminator of Jiang et al. 2020."""
+
+MOUNTAINCAR: Final = GAILConfig(env="MountainCar-v0", reward="haste", standardise=True, normalise=True)
+"""MountainCar-v0. Its two numbers differ by a factor of ten in size, so both players see them on one scale."""
+
+CARTPOLE_FIXED: Final = replace(CARTPOLE, horizon=500, iterations=450)
+"""Episodes of 500 steps, whether the pole stands or not."""
+
+MOUNTAINCAR_FIXED: Final = replace(MOUNTAINCAR, horizon=200)
+"""Episodes of 200 steps, whether the car is up or not."""
+
+_PAPER: Final[dict[str, Any]] = {"policy_hidden": (64, 32), "hidden": (64, 32), "steps": 5000, "iterations": 300}
+# Jiang et al., ICLR 2020 submission, appendix C.2: the discriminator's network for the policy too, all else as Ho and
+# Ermon 2016 have it (their Table 1: 5,000 pairs an iteration, 300 iterations).
+
+PRESETS: dict[str, GAILConfig] = {
+    "cartpole": CARTPOLE,
+    "mountaincar": MOUNTAINCAR,
+    "cartpole-fixed": CARTPOLE_FIXED,
+    "mountaincar-fixed": MOUNTAINCAR_FIXED,
+    "cartpole-paper": replace(CARTPOLE, **_PAPER),
+    "mountaincar-paper": replace(MOUNTAINCAR, **_PAPER),
+    "cartpole-fixed-paper": replace(CARTPOLE_FIXED, **_PAPER),
+    "mountaincar-fixed-paper": replace(MOUNTAINCAR_FIXED, **_PAPER),
+}
+"""Configurations by name."""
+
+DEFAULT: Final = "cartpole"
+"""The preset that the command line begins with."""
