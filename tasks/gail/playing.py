@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import Any, Protocol, final, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, Shaped
@@ -12,6 +12,7 @@ from bilevel.errors import ConfigurationError
 from tasks.gail.environments import VectorEnvironment
 
 
+@runtime_checkable
 class Policy(Protocol):
     """Anything that acts, as the algorithms and policies of stable-baselines3 do."""
 
