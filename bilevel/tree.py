@@ -27,8 +27,8 @@ def tree_map(function: Callable[..., Any], tree: Tree, *rest: Tree) -> Tree:
     return function(tree, *rest) if isinstance(tree, Tensor) else optree.tree_map(function, tree, *rest)
 
 
-def replace_leaves(tree: Tree, new: list[Tensor]) -> Tree:
-    """Return a tree of the structure of ``tree`` that holds the tensors ``new``."""
+def replace_leaves(tree: Tree, new: list[Any]) -> Tree:
+    """Return a tree of the structure of ``tree`` that holds the entries ``new``."""
     return new[0] if isinstance(tree, Tensor) else optree.tree_unflatten(optree.tree_structure(tree), new)
 
 

@@ -111,7 +111,12 @@ class Learner(LeaderUpdate):
 
     def _report(self, rollout: Rollout, rewards: Float[Tensor, " rows"], size: float) -> None:
         reported = self.algorithm.logger.name_to_value
-        self.numbers = {"environment_steps": self.algorithm.num_timesteps, "episodes": len(rollout.returns)}
+        # The share of variance is not known where all returns are the same.
+        known = {theirs: float(reported[theirs]) for theirs in REPORTED if not np.isnan(reported.get(theirs, np.nan))}
+        self.numbers = {
+            "environment_steps": float(self.algorithm.num_timesteps),
+            "episodes": float(len(rollout.returns)),
+        }
         if rollout.returns:  # in a short iteration none may end
             self.numbers |= {
                 "return": float(np.mean(rollout.returns)),
@@ -119,7 +124,7 @@ class Learner(LeaderUpdate):
                 "length": float(np.mean(rollout.lengths)),
             }
         self.numbers |= {"reward": float(rewards.mean()), "entropy": rollout.entropy, "discriminator_norm": size}
-        self.numbers |= {name: float(reported[theirs]) for theirs, name in REPORTED.items() if theirs in reported}
+        self.numbers |= {REPORTED[theirs]: value for theirs, value in known.items()}
         self.algorithm.logger.dump()  # which forgets them
 
     def state_dict(self) -> dict[str, Any]:
