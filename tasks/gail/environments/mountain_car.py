@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from tasks.gail.environments.dynamics import Dynamics, States
 
 _LEFT, _RIGHT, _FASTEST, _GOAL = -1.2, 0.6, 0.07, 0.5
-_FORCE, _GRAVITY = 0.001, 0.0025
+_FORCES, _GRAVITY = np.array([-1, 0, 1]) * 0.001, 0.0025
 # gymnasium takes the cosine of Python's math, and NumPy's may differ from it in the last bit.
 _cosine = np.frompyfunc(math.cos, 1, 1)
 
@@ -51,8 +51,10 @@ class MountainCar(Dynamics):
         """Drive; each step gives -1, the one that arrives as well."""
         place, speed = states
         slope = _cosine(3 * place).astype(np.float64)
-        speed = speed + ((actions - 1) * _FORCE + slope * -_GRAVITY)
+        speed = speed + (_FORCES[actions] + slope * -_GRAVITY)
         speed = np.minimum(np.maximum(speed, -_FASTEST), _FASTEST)
         place = np.minimum(np.maximum(place + speed, _LEFT), _RIGHT)
-        speed = np.where((place == _LEFT) & (speed < 0), 0.0, speed)
-        return np.stack([place, speed]), np.full(len(actions), -1.0), (place >= _GOAL) & (speed >= 0)
+        moved = np.empty_like(states)  # not a stack, which costs as much as five operations
+        moved[0], moved[1] = place, speed
+        moved[1, (place == _LEFT) & (speed < 0)] = 0.0
+        return moved, np.full(len(actions), -1.0), (place >= _GOAL) & (moved[1] >= 0)

@@ -90,7 +90,7 @@ class Vectorised(VectorEnvironment):
         done = ended | (self._elapsed >= self._limit)
         infos: list[dict[str, Any]] = [{"TimeLimit.truncated": False} for _ in range(self.num_envs)]
         seen = self.observations
-        for i in np.flatnonzero(done).tolist():
+        for i in done.nonzero()[0].tolist():
             infos[i] = {
                 "TimeLimit.truncated": not ended[i],
                 "terminal_observation": seen[i].copy(),
