@@ -51,7 +51,10 @@ def test_the_overview_names_every_command(capsys):
     ("words", "message"),
     [
         (["trian"], "bilevel knows no 'trian'. Known are: demo, train, resume, evaluate, reproduce, report."),
-        (["train", "dor"], "bilevel train knows no 'dor'. Known are: dro, ait, cleaning, gail-expert, toy, toy-rule."),
+        (
+            ["train", "dor"],
+            "bilevel train knows no 'dor'. Known are: dro, ait, cleaning, gail, gail-expert, toy, toy-rule.",
+        ),
         (["train", "dro", "--method", "grad-l3l"], "There is no method 'grad-l3l'. Did you mean grad-l2l? Known are"),
         (["train", "dro", "--data", "mnits"], "There is no data set 'mnits'."),
         (["train", "dro", "--eps", "0"], "eps must be above 0, got 0"),

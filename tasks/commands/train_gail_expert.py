@@ -10,8 +10,8 @@ from typing import Annotated, final
 import torch
 import tyro
 
+from bilevel.progress import bar_on_terminal
 from tasks.commands.base import Command, free_folder, named_preset
-from tasks.commands.return_bar import ReturnBar
 from tasks.gail.expert_config import ZOO, ExpertConfig
 from tasks.settings import flags
 
@@ -47,7 +47,7 @@ class TrainGAILExpert(Command):
         changed = flags(replace(self.config, env=""), replace(usual(self.config.env), env=""))
         command = " ".join(f"bilevel train gail-expert --env {self.config.env} {changed} --run {folder}".split())
         run = train_gail_expert(
-            self.config, folder, overwrite=self.overwrite, progress=ReturnBar(), about={"command": command}
+            self.config, folder, overwrite=self.overwrite, progress=bar_on_terminal(), about={"command": command}
         )
         for one in run.results():
             print(
