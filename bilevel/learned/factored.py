@@ -38,7 +38,7 @@ class FactoredLinear(nn.Module):
         self._input: Tensor | None = None
         self._uses = 0
 
-    def forward(self, x: Float[Tensor, "1 in"]) -> Float[Tensor, "1 out"]:
+    def forward(self, x: Float[Tensor, "samples in"]) -> Float[Tensor, "samples out"]:
         """Return W x + b, and note x if the result will be differentiated in b.
 
         Raises:

@@ -58,7 +58,8 @@ class LowRank(Composite):
         Raises:
             ConfigurationError: if z has another number of entries than ``size``.
         """
-        return self.rules[0].init(self.down.detach() @ self._vector(params).detach())
+        vector = self._vector(params).detach()
+        return self.rules[0].init(self.down.detach().to(vector.dtype) @ vector)
 
     def update(
         self, grads: Tree, state: State, *, params: Tree | None = None, inplace: bool = False

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from bilevel import learned
 from bilevel.errors import ConfigurationError
-from bilevel.rules import Adam, Flattened, Gradient, Momentum, Rule, SignGradient, Sum, sees_gradient
+from bilevel.rules import Adam, Flattened, Gradient, Guarded, Momentum, Rule, SignGradient, Stay, Sum, sees_gradient
 from bilevel.tree import add, leaves, tree_map
 
 
@@ -92,12 +92,19 @@ LEARNED = {
     "lstm": Case(learned.LSTM, vectors),
     "lstm all inputs": Case(lambda: learned.LSTM(5, 3, inputs=ALL_INPUTS), vectors),
     "grouped": Case(lambda: learned.Grouped({"conv*": learned.LSTM(4), "*": learned.LSTM(3)}), named),
+    "lstm zero": Case(lambda: learned.LSTM(4, zero_last=True), vectors),
+    "low rank": Case(lambda: learned.LowRank(learned.MLP(2), size=5, rank=2), lambda *dtype: fives(*dtype)[::2]),
+    "bounded residual": Case(lambda: learned.BoundedResidual(learned.MLP(1), base=Stay(), limit=0.1), vectors),
+    "guarded": Case(lambda: Guarded(learned.MLP(1), limit=1e3), vectors),
     "multistep": Case(lambda: learned.Multistep(3, 4), vectors),
     "multistep without a network": Case(lambda: learned.Multistep(3, 0), vectors),
     "sum of learned": Case(lambda: Sum(learned.MLP(1), learned.LSTM(3)), vectors),
 }
 MIXED = {
     "sum": Case(lambda: Sum(SignGradient(0.1), torchopt.adam(0.1), learned.LSTM(3)), vectors),
+    "corrected momentum": Case(
+        lambda: learned.BoundedResidual(learned.LSTM(3, zero_last=True), base=Momentum(0.1), limit=0.1), vectors
+    ),
     "grouped mixed": Case(lambda: learned.Grouped({"conv*": learned.LSTM(3), "*": torchopt.sgd(0.1)}), named),
 }
 CASES = WRITTEN | LEARNED | MIXED
@@ -282,7 +289,9 @@ def test_a_rule_blind_to_the_gradient_says_so(case: Case) -> None:
     for gradient in (gradient_like(z), gradient_like(z)):
         torch.manual_seed(4)
         answers.append(moved(rule, z, [gradient, gradient])[0])
-    zero = any(name in {"small zero", "mlp zero"} for name, one in LEARNED.items() if one is case)
+    zero = any(
+        name in {"small zero", "mlp zero", "lstm zero", "low rank"} for name, one in LEARNED.items() if one is case
+    )
     assert same(*answers) == (zero or not sees_gradient(rule))
 
 
