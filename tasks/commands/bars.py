@@ -8,15 +8,14 @@ from typing import Any, final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from tasks.vision.config import VisionConfig
-from tasks.vision.sweep import Watch, part_name
+from tasks.events import Watch
 
 
 @final
 class Bars(Watch):
-    """A progress bar for each defence; silent where there is no terminal."""
+    """A progress bar for each training, by its part's name; silent where there is no terminal."""
 
-    def __init__(self, configs: Sequence[VisionConfig], console: Console) -> None:
+    def __init__(self, names: Sequence[str], console: Console) -> None:
         columns = (
             TextColumn("{task.description:<28}"),
             BarColumn(bar_width=32),
@@ -25,10 +24,7 @@ class Bars(Watch):
             TimeElapsedColumn(),
         )
         self.progress = Progress(*columns, console=console, disable=not console.is_terminal)
-        self.bars = {
-            part_name(config): self.progress.add_task(part_name(config), start=False, total=None, stage="waiting")
-            for config in configs
-        }
+        self.bars = {name: self.progress.add_task(name, start=False, total=None, stage="waiting") for name in names}
 
     def __enter__(self) -> Bars:
         """Begin to draw."""
@@ -40,7 +36,7 @@ class Bars(Watch):
         self.progress.stop()
 
     def event(self, part: str, what: str, numbers: Mapping[str, Any]) -> None:
-        """Move the bar of a defence."""
+        """Move the bar of a training."""
         bar = self.bars[part]
         if what == "begin":
             self.progress.start_task(bar)

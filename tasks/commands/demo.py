@@ -17,7 +17,7 @@ from tasks.report import write_report
 from tasks.run import Run
 from tasks.vision.config import DROConfig
 from tasks.vision.presets import DEFAULT, PRESETS
-from tasks.vision.sweep import Assessment, sweep
+from tasks.vision.sweep import Assessment, part_name, sweep
 
 ATTACKS = ("PGM-100+CW-100", "PGM-20", "own")
 """The worst of two strong attacks first; every table leads with it."""
@@ -99,7 +99,7 @@ def go_on(run: Run) -> None:
         flush=True,
     )
     try:
-        with Bars(configs, console) as bars:
+        with Bars([part_name(config) for config in configs], console) as bars:
             sweep(
                 run, configs, Assessment(ATTACKS, curves=True, examples=True), workers=settings["workers"], watch=bars
             )

@@ -21,6 +21,7 @@ from tasks.reproduce.experiments import EXPERIMENTS
 from tasks.reproduce.scale import SCALES
 from tasks.run import Run
 from tasks.vision.borrow import borrow
+from tasks.vision.sweep import part_name
 
 
 @final
@@ -102,7 +103,7 @@ def go_on(run: Run) -> None:
     if taken := borrow(run, configs, [Run.open(other) for other in settings["trained"]]):
         print(f"Trained already elsewhere: {', '.join(taken)}.", flush=True)
     try:
-        with Bars(configs, console) as bars:
+        with Bars([part_name(config) for config in configs], console) as bars:
             experiment.work(run, request, bars)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"Stopped. What is done is kept; go on with: bilevel resume {run.path}") from None

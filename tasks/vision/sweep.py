@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import abc
 import multiprocessing
-import queue
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, final, runtime_checkable
+from typing import final
 
 import torch
 
-from bilevel.progress import Progress
+from tasks.events import Channel, Reporter, Watch, hand_on
 from tasks.run import Run
 from tasks.settings import to_dict
 from tasks.vision.assess import attacks_for, is_assessed, write_curves, write_examples, write_results
@@ -22,21 +19,7 @@ from tasks.vision.config import VisionConfig
 from tasks.vision.train import train
 from tasks.workers import Workers
 
-Event: TypeAlias = tuple[str, str, dict[str, Any]]
-"""The part's name, what happened to it (begin, step, attack, end), and numbers."""
-
-
-@runtime_checkable
-class Channel(Protocol):
-    """Carries events from the processes of the parts: a queue of any kind."""
-
-    def put(self, event: Event) -> None:
-        """Send ``event``."""
-        ...
-
-    def get_nowait(self) -> Event:
-        """Return the next event; raise `queue.Empty` if there is none."""
-        ...
+__all__ = ["Assessment", "Watch", "part_name", "sweep"]
 
 
 @final
@@ -60,14 +43,6 @@ class Assessment:
 def part_name(config: VisionConfig) -> str:
     """Return the name of a training's folder within its run."""
     return f"{config.label}-seed{config.seed}"
-
-
-class Watch(abc.ABC):
-    """Is told what happens in a sweep."""
-
-    @abc.abstractmethod
-    def event(self, part: str, what: str, numbers: Mapping[str, Any]) -> None:
-        """Part ``part`` did ``what``: begin, step, attack or end."""
 
 
 def sweep(
@@ -113,20 +88,12 @@ def sweep(
         waiting = {pool.submit(_train_and_attack, *job, events): job[0] for job in jobs}
         while waiting:
             done, _ = wait(waiting, timeout=0.1)
-            _drain(events, watch)
+            hand_on(events, watch)
             for future in done:
                 pool.result(future)
                 config = waiting.pop(future)
                 _collect(run, config)
                 watch.event(part_name(config), "end", {})
-
-
-def _drain(events: Channel, watch: Watch) -> None:
-    while True:
-        try:
-            watch.event(*events.get_nowait())
-        except queue.Empty:
-            return
 
 
 def _collect(run: Run, config: VisionConfig) -> None:
@@ -161,33 +128,3 @@ def _train_and_attack(config: VisionConfig, folder: Path, assessment: Assessment
         training, part, attacks, split=assessment.split, seconds=training.fitted.seconds if training.fitted else None
     )
     return True
-
-
-@final
-class Reporter(Progress):
-    """Sends the progress of a training to another process, a few times a second."""
-
-    def __init__(self, name: str, events: Channel) -> None:
-        self.name = name
-        self.events = events
-        self.taken = 0
-        self._next = 0.0
-
-    def start(self, title: str, *, epochs: int, steps: int | None, done: int) -> None:
-        """Say how many steps there are."""
-        self.taken = done
-        self.events.put((self.name, "begin", {"steps": steps, "done": done}))
-
-    def advance(self, epoch: int) -> None:
-        """Count the step."""
-        self.taken += 1
-        if (now := time.monotonic()) >= self._next:
-            self._next = now + 0.2
-            self.events.put((self.name, "step", {"done": self.taken, "epoch": epoch}))
-
-    def show(self, numbers: Mapping[str, float]) -> None:
-        """Keep the numbers to itself."""
-
-    def stop(self) -> None:
-        """Say how far it came."""
-        self.events.put((self.name, "step", {"done": self.taken}))
