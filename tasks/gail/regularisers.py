@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from bilevel.errors import ConfigurationError
+from bilevel.rules.safe_roots import safe_sqrt
 from tasks.gail.batch import ImitationBatch
 from tasks.gail.discriminator import Discriminator, Weights
 
@@ -122,9 +123,7 @@ class GradientPenalty(Regulariser):
         with torch.enable_grad():
             total = discriminator.logits(z, between).sum()
             (slopes,) = torch.autograd.grad(total, between, create_graph=keep)
-        # A length of exactly 0 has no derivative; the square root of a sum that is 0 would give NaN.
-        squares = slopes.square().sum(1)
-        lengths = torch.where(squares > 0, squares, 1).sqrt() * (squares > 0)
+        lengths = safe_sqrt(slopes.square().sum(1))  # a length of exactly 0 has no derivative, and would give NaN
         return self.weight * (lengths - self.slope).square().mean()
 
 

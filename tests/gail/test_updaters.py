@@ -1,3 +1,4 @@
+import io
 import math
 
 import pytest
@@ -8,10 +9,11 @@ from bilevel import learned, memory
 from bilevel.errors import ConfigurationError, DivergenceError
 from bilevel.rules import Gradient
 from bilevel.tree import leaves, norms
-from tasks.gail.batch import ImitationBatch
+from tasks.gail.batch import Halves, ImitationBatch
 from tasks.gail.discriminator import Discriminator
 from tasks.gail.learned_updaters import LEARNED
 from tasks.gail.networks import AllAtOnce
+from tasks.gail.regularisers import GradientPenalty
 from tasks.gail.task import Imitation
 from tasks.gail.updaters import UPDATERS, UpdaterSettings, moving
 
@@ -22,7 +24,7 @@ small = Discriminator(2, (4, 3))
 
 
 def pairs() -> ImitationBatch:
-    return ImitationBatch(torch.randn(64, 2), torch.randn(48, 2) + 1)
+    return ImitationBatch(torch.randn(600, 2), torch.randn(400, 2) + 1)
 
 
 def solver(settings: UpdaterSettings, discriminator: Discriminator = small) -> bilevel.Solver:
@@ -44,6 +46,39 @@ def test_it_lowers_the_discriminators_loss(name: str) -> None:
     for _ in range(20):
         players.step(batch)
     assert players.task.follower_loss(batch, players.answer) < first
+
+
+@every_bounded
+def test_a_saved_training_goes_on_bit_for_bit(name: str) -> None:
+    players, batches = solver(UpdaterSettings(name)), [pairs() for _ in range(5)]
+    for batch in batches[:3]:
+        players.step(batch)
+    file = io.BytesIO()
+    torch.save(players.state_dict(), file)
+    file.seek(0)
+    again = solver(UpdaterSettings(name))
+    again.load_state_dict(torch.load(file, weights_only=True))
+    for batch in batches[3:]:
+        players.step(batch)
+        again.step(batch)
+    assert all(torch.equal(a, b) for a, b in zip(leaves(players.answer), leaves(again.answer), strict=True))
+
+
+@pytest.mark.parametrize("name", ["coordinate-wise", "lstm", "low-rank"])
+def test_an_updater_may_be_trained_through_several_updates_on_pairs_it_has_not_seen(name: str) -> None:
+    torch.manual_seed(0)
+    parts = moving(UpdaterSettings(name), small)
+    players = bilevel.Solver(
+        Imitation(small, regularisers=[GradientPenalty(1.0)], split=Halves()),
+        parts.rule,
+        steps=3,
+        rule_optimizer=parts.rule_optimizer,
+        rule_loss=parts.rule_loss,
+        play=bilevel.FollowerFirst(),
+    )
+    batch = pairs()
+    losses = [float(players.step(batch).follower_loss) for _ in range(15)]
+    assert losses[-1] < losses[0]
 
 
 @every_corrected
