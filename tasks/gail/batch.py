@@ -91,9 +91,5 @@ class Halves(Split):
             )
 
 
-SPLITS: dict[str, Split] = {"whole": Whole(), "halves": Halves()}
-"""They by name."""
-
-
 def _middle(rows: Tensor) -> int:
     return (len(rows) + 1) // 2
