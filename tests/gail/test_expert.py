@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -252,3 +256,24 @@ def test_an_environment_brings_its_own_settings():
     assert TrainGAILExpert.default(["--env", "MountainCar-v0"]).config == ZOO["MountainCar-v0"]
     assert TrainGAILExpert.default(["--env=Acrobot-v1"]).config == ExpertConfig(env="Acrobot-v1")
     assert TrainGAILExpert.default([]).config == ZOO["CartPole-v1"]
+
+
+def test_without_the_extra_the_command_says_so_and_demonstrations_are_read(tmp_path):
+    program = (
+        "import sys\n"
+        "for name in ('gymnasium', 'stable_baselines3', 'sb3_contrib'):\n"
+        "    sys.modules[name] = None\n"
+        "from tasks.cli import main\n"
+        "from tasks.gail.demonstrations import shipped\n"
+        "assert len(shipped('CartPole-v1')) == 500\n"
+        "sys.exit(main(['train', 'gail-expert']))\n"
+    )
+    where = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=where, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "bilevel: Imitation learning needs gymnasium, of the extra 'rl': pip install 'bilevel[rl]'.\n"
+    )
+    assert not list(tmp_path.iterdir())
