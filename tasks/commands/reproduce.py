@@ -11,6 +11,7 @@ from typing import Annotated, final
 import tyro
 from rich.console import Console
 
+from tasks.commands import reproduce_gail
 from tasks.commands.bars import Bars
 from tasks.commands.base import Command, free_folder, require
 from tasks.commands.summary import show_table
@@ -32,11 +33,12 @@ class Reproduce(Command):
     name: Annotated[str, tyro.conf.Positional]
     """Which one: table2 (white-box attacks), table3 (seconds an epoch), table4 (adversarial interpolation), blackbox
     (transfer from other networks), slim (the slim attackers), curves (against radius and iterations), examples
-    (perturbed images) or masking (do they only look robust?); and what the papers do not have: frontier (robustness
-    against training time) and frontier-large (the same at 16/255)."""
+    (perturbed images), masking (do they only look robust?) or gail (imitation learning beside its controls); and what
+    the papers do not have: frontier (robustness against training time) and frontier-large (the same at 16/255)."""
 
     scale: str = "cpu"
-    """How large: cpu (a small network and few images, on 2 cores) or paper (the papers' settings, for a GPU)."""
+    """How large: cpu (a small network and few images, on 2 cores) or paper (the papers' settings, for a GPU; those of
+    gail need none)."""
 
     data: str = "cifar10"
     """The data set: one for which the papers have it."""
@@ -60,9 +62,22 @@ class Reproduce(Command):
     overwrite: bool = False
     """Remove the run that is in that folder already."""
 
+    environments: tuple[str, ...] = reproduce_gail.ENVIRONMENTS
+    """Of gail: what to imitate on, cartpole, mountaincar, or one with -fixed behind it (episodes of fixed length)."""
+
+    updater: str = "coordinate-wise"
+    """Of gail: the rule that learns, as in bilevel train gail."""
+
+    iterations: int | None = None
+    """Of gail: how many iterations each training has; by default as many as its preset."""
+
     def run(self) -> None:
         """Train, attack, compare."""
-        experiment = look_up(EXPERIMENTS, self.name, "table or figure")
+        look_up({**EXPERIMENTS, reproduce_gail.NAME: None}, self.name, "table or figure")
+        if self.name == reproduce_gail.NAME:
+            self._imitate()
+            return
+        experiment = EXPERIMENTS[self.name]
         look_up(SCALES, self.scale, "scale")
         look_up(dict.fromkeys(experiment.data), self.data, f"{self.name} for the data set")
         require(self.workers >= 1, f"workers must be at least 1, got {self.workers}.")
@@ -88,10 +103,34 @@ class Reproduce(Command):
         }
         go_on(Run.create(folder, settings, overwrite=self.overwrite))
 
+    def _imitate(self) -> None:
+        """Make the study of imitation."""
+        require(self.workers >= 1, f"workers must be at least 1, got {self.workers}.")
+        study = {
+            "environments": list(self.environments),
+            "seeds": list(self.seeds),
+            "updater": self.updater,
+            "scale": self.scale,
+            "iterations": self.iterations,
+        }
+        reproduce_gail.check(study)
+        folder = self.out or free_folder(Path("runs") / f"gail-{self.scale}")
+        words = [
+            f"--{name} {' '.join(map(str, value)) if isinstance(value, list) else value}"
+            for name, value in study.items()
+            if value is not None
+        ]
+        command = f"bilevel reproduce gail {' '.join(words)}"
+        settings = {"task": "reproduce", "command": command, "name": self.name, **study, "workers": self.workers}
+        go_on(Run.create(folder, settings, overwrite=self.overwrite))
+
 
 def go_on(run: Run) -> None:
     """Do what is missing of a reproduction, and compare."""
     settings = run.config
+    if settings["name"] == reproduce_gail.NAME:
+        reproduce_gail.go_on(run)
+        return
     experiment, scale = EXPERIMENTS[settings["name"]], SCALES[settings["scale"]]
     request = Request(
         scale, settings["data"], settings["data_dir"], seeds=tuple(settings["seeds"]), workers=settings["workers"]

@@ -88,7 +88,7 @@ def curve_numbers(metrics: Path, goal: Goal | None) -> dict[str, Any]:
     rows = read_metrics(metrics)
     curve = [row.get("return", math.nan) for row in rows]
     steps = [row.get("environment_steps", math.nan) for row in rows]
-    nothing = Stability(None, None, None, None, None, None)
+    nothing = Stability(None, None, None, None, None, None, None)
     found = stability(curve, steps, goal) if goal else nothing
     norms = [row["discriminator_norm"] for row in rows if "discriminator_norm" in row]
     return {**dataclasses.asdict(found), "discriminator_norm": max(norms, default=None)}

@@ -31,13 +31,13 @@ class Stability:
     """How one training reached its goal, and whether it stayed there.
 
     Attributes:
-        reached: the first iteration whose window is at the goal; ``None`` if none is. The other numbers but the last
-            are ``None`` then.
+        reached: the first iteration whose window is at the goal; ``None`` if none is. The next four are ``None`` then.
         steps: the environment steps until then.
         held: the share of the later windows that hold it; ``None`` if there is none.
         worst: the lowest of the later windows; ``None`` if there is none.
         mean_after: the mean return over the later iterations; ``None`` if there is none.
-        final: the last window; ``None`` if there are too few iterations for a window.
+        best: the highest window; ``None`` if there are too few iterations for a window.
+        final: the last window; ``None`` likewise.
     """
 
     reached: int | None
@@ -45,6 +45,7 @@ class Stability:
     held: float | None
     worst: float | None
     mean_after: float | None
+    best: float | None
     final: float | None
 
 
@@ -77,10 +78,11 @@ def stability(returns: Sequence[float], steps: Sequence[float], goal: Goal, wind
         window: w.
     """
     means = trailing_means(returns, window)
-    final = means[-1] if means and not math.isnan(means[-1]) else None
+    known = [mean for mean in means if not math.isnan(mean)]
+    best, final = (max(known), known[-1]) if known else (None, None)
     place = next((i for i, mean in enumerate(means) if mean >= goal.reach), None)
     if place is None:
-        return Stability(None, None, None, None, None, final)
+        return Stability(None, None, None, None, None, best, final)
     windows = [mean for mean in means[place + 1 :] if not math.isnan(mean)]
     after = [value for value in returns[place + 1 :] if not math.isnan(value)]
     return Stability(
@@ -89,6 +91,7 @@ def stability(returns: Sequence[float], steps: Sequence[float], goal: Goal, wind
         held=sum(mean >= goal.hold for mean in windows) / len(windows) if windows else None,
         worst=min(windows) if windows else None,
         mean_after=math.fsum(after) / len(after) if after else None,
+        best=best,
         final=final,
     )
 

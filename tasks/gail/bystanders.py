@@ -1,0 +1,26 @@
+"""Those who imitate nobody: the expert, and a policy that acts at random."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from tasks.gail.build import demonstrations_for
+from tasks.gail.config import GAILConfig
+from tasks.gail.evaluation import returns_of
+from tasks.gail.records import played_record
+
+EXPERT: Final = "expert"
+RANDOM: Final = "random policy"
+EPISODES: Final = 100
+"""So many episodes the random policy plays."""
+
+
+def bystanders(config: GAILConfig) -> list[dict[str, Any]]:
+    """Return what the expert earned in the demonstrated episodes, and what a random policy earns.
+
+    Args:
+        config: names the environment and the demonstrations.
+    """
+    expert = demonstrations_for(config).returns
+    random = returns_of(None, config, episodes=EPISODES)
+    return [played_record(config, EXPERT, expert), played_record(config, RANDOM, random)]
