@@ -89,9 +89,17 @@ def require_finite_players(solver: Solver[Any]) -> None:
     players = [(name, tensor) for name, tensor in _players(solver) if tensor.is_floating_point()]
     if not players:
         return
-    for (name, _), finite in zip(players, torch.stack([t.isfinite().all() for _, t in players]).tolist(), strict=True):
+    for (name, _), finite in zip(players, torch.stack([_all_finite(t) for _, t in players]).tolist(), strict=True):
         if not finite:
             raise NonFiniteError(f"Step {solver.step_count}: after it {name} has entries that are not finite.")
+
+
+def _all_finite(tensor: Tensor) -> Tensor:
+    """Return whether all entries are finite, in one pass that writes nothing down: players may be large."""
+    if not tensor.numel():
+        return torch.ones((), dtype=torch.bool, device=tensor.device)
+    least, most = torch.aminmax(tensor.detach())  # NaN if any entry is
+    return least.isfinite() & most.isfinite()
 
 
 def _players(solver: Solver[Any]) -> Iterator[tuple[str, Tensor]]:

@@ -15,6 +15,8 @@ from bilevel import learned
 from bilevel.checkpoint import CheckpointFolder, read
 from bilevel.errors import NonFiniteError
 from bilevel.fit import fit
+from bilevel.monitor import require_finite_players
+from tasks.memory import peak_memory
 
 STEP = 7
 
@@ -123,3 +125,40 @@ def test_a_nan_stays_a_nan_for_the_evaluation(tmp_path):
     fitted = case.fit(tmp_path, evaluate=lambda: {"score": float("nan")})
     assert fitted.evaluation["score"] != fitted.evaluation["score"]
     assert (tmp_path / "metrics.csv").read_text().splitlines()[-1].endswith(",nan")
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_one_entry_of_a_large_player_is_found_without_a_copy_of_it(bad: float, dtype: torch.dtype) -> None:
+    task = Empty(nn.Parameter(torch.randn(300, 100).to(dtype)), lives_on=True)
+    solver = bilevel.Solver(task, bilevel.rules.Stay(), leader_optimizer=Nothing())
+    solver.step(None)  # an answer without entries is a player too
+    assert peak_memory(lambda: require_finite_players(solver)) < 1000
+    with torch.no_grad():
+        task.leader[-1, -1] = bad
+    with pytest.raises(NonFiniteError, match="the leader has entries that are not finite"):
+        require_finite_players(solver)
+
+
+class Empty(bilevel.FollowerTask[nn.Parameter, None]):
+    def start(self, batch: None) -> Tensor:
+        return torch.zeros(0)
+
+    def follower_loss(self, batch: None, z: Tensor) -> Tensor:
+        return z.sum()
+
+
+class Nothing(bilevel.LeaderUpdate):
+    uses_gradient = False
+
+    def parameters(self, leader: Any) -> list[Tensor]:
+        return []
+
+    def update(self, batch: None, answer: Tensor, gradient: None) -> None:
+        pass
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
