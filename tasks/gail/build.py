@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
+import torch
+
 import bilevel
 from bilevel.errors import ConfigurationError
 from bilevel.fit import Fitted
@@ -77,7 +79,7 @@ def demonstrations_for(config: GAILConfig) -> Demonstrations:
 
 
 def build(config: GAILConfig) -> Training:
-    """Return all parts; the first weights of the policy and of a rule that learns come from torch's generator.
+    """Return all parts; the policy's first weights come from torch's generator, those of a rule from the seed.
 
     Raises:
         ConfigurationError: if something does not fit: an unknown environment, demonstrations of another one, not enough
@@ -97,7 +99,9 @@ def build(config: GAILConfig) -> Training:
     discriminator = Discriminator(
         features.size, config.hidden, SpectralNorm() if config.spectral_norm else AsTheyAre(), config.seed
     )
-    moved = _moving(config, discriminator)
+    with torch.random.fork_rng(devices=[]):  # all else is the same whatever the rule draws
+        torch.manual_seed(config.seed)
+        moved = _moving(config, discriminator)
     algorithm = make_algorithm(config, environments)
     regularisers: list[Regulariser] = []
     if config.entropy_bonus:
