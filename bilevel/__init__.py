@@ -12,6 +12,7 @@ from bilevel.errors import (
     NonFiniteError,
     OutOfMemoryError,
     ProcessError,
+    RuleFileError,
     SolverWarning,
     TaskError,
 )
@@ -119,6 +120,7 @@ __all__ = [
     "Record",
     "Rollout",
     "Rule",
+    "RuleFileError",
     "RuleLoss",
     "Simultaneous",
     "Solver",

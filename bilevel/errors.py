@@ -41,3 +41,7 @@ class SolverWarning(UserWarning):
 
 class CheckpointError(BilevelError):
     """A checkpoint could not be written or read."""
+
+
+class RuleFileError(BilevelError):
+    """The file of a trained rule could not be written or read."""

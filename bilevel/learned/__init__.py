@@ -27,8 +27,10 @@ from bilevel.learned.low_rank import LowRank
 from bilevel.learned.lstm import LSTM
 from bilevel.learned.mlp import MLP
 from bilevel.learned.multistep import Multistep
+from bilevel.learned.optimizer import RuleOptimizer
 from bilevel.learned.preprocess import BatchMax, LogSign, Preprocess, Raw, SampleRMS, Sign
 from bilevel.learned.residual import BoundedResidual
+from bilevel.learned.rule_file import SavedRule, load, save
 from bilevel.learned.skip import SkipToLast
 from bilevel.learned.slim import Slim
 from bilevel.learned.small import Small
@@ -60,7 +62,9 @@ __all__ = [
     "Preprocess",
     "Raw",
     "ResidualBlock",
+    "RuleOptimizer",
     "SampleRMS",
+    "SavedRule",
     "Sign",
     "SkipToLast",
     "Slim",
@@ -69,4 +73,6 @@ __all__ = [
     "View",
     "Wide",
     "factored",
+    "load",
+    "save",
 ]

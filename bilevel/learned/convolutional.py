@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -68,7 +68,19 @@ class Convolutional(LearnedRule):
         self.channels = channels
         self.scale = scale
         self.output = output
+        self.builder = network
         self.network = network(channels * self.planes, channels)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {
+            "channels": self.channels,
+            "network": self.builder,
+            "scale": self.scale,
+            "inputs": self.inputs,
+            "output": self.output,
+        }
 
     def init(self, params: Tree) -> State:
         """Return the memories of the inputs, one tuple a tensor of ``params``."""

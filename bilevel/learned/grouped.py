@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import final
+from typing import Any, final
 
 import optree
 from torch import Tensor
@@ -41,6 +41,11 @@ class Grouped(Composite):
         super().__init__(tuple(rules.values()))
         self.patterns = tuple(rules)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {"rules": dict(zip(self.patterns, self.rules, strict=True))}
+
     def init(self, params: Tree) -> State:
         """Return a dict with the state of each pattern's rule.
 
@@ -74,26 +79,37 @@ class Grouped(Composite):
             updates |= mine
         return replace_leaves(grads, [updates[name] for name in _names(grads)]), after
 
-    def _groups(self, tree: Tree) -> dict[str, dict[str, Tensor]]:
-        """Return the tensors by pattern and name."""
-        groups: dict[str, dict[str, Tensor]] = {pattern: {} for pattern in self.patterns}
-        names = _names(tree)
+    def assign(self, names: Sequence[str]) -> list[int]:
+        """Return for each name the number of the first pattern that it matches.
+
+        Raises:
+            ConfigurationError: if a name comes twice or matches no pattern, or a pattern gets no name.
+        """
         if len(set(names)) < len(names):
             raise ConfigurationError(f"Grouped got two tensors of the same name, so that one would be lost: {names}.")
-        for name, leaf in zip(names, leaves(tree), strict=True):
-            first = next((pattern for pattern in self.patterns if fnmatchcase(name, pattern)), None)
+        numbers: list[int] = []
+        for name in names:
+            first = next((i for i, pattern in enumerate(self.patterns) if fnmatchcase(name, pattern)), None)
             if first is None:
                 raise ConfigurationError(
                     f"Grouped has no rule for {name!r}: its patterns are {list(self.patterns)}; "
                     'add one, or "*" at the end for all the rest'
                 )
-            groups[first][name] = leaf
-        for pattern, group in groups.items():
-            if not group:
+            numbers.append(first)
+        for i, pattern in enumerate(self.patterns):
+            if i not in numbers:
                 raise ConfigurationError(
-                    f"Grouped's pattern {pattern!r} gets no tensor: the names are {names}, "
+                    f"Grouped's pattern {pattern!r} gets no tensor: the names are {list(names)}, "
                     "and the first pattern that matches a name takes it"
                 )
+        return numbers
+
+    def _groups(self, tree: Tree) -> dict[str, dict[str, Tensor]]:
+        """Return the tensors by pattern and name."""
+        groups: dict[str, dict[str, Tensor]] = {pattern: {} for pattern in self.patterns}
+        names = _names(tree)
+        for number, name, leaf in zip(self.assign(names), names, leaves(tree), strict=True):
+            groups[self.patterns[number]][name] = leaf
         return groups
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import nn
@@ -51,6 +51,11 @@ class LowRank(Composite):
         self.down = nn.Parameter(torch.empty(rank, size))
         nn.init.orthogonal_(self.down)
         self.up = nn.Parameter(torch.zeros(size, rank) if zero_last else self.down.detach().t().clone())
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {"rule": self.rules[0], "size": self.size, "rank": len(self.down)}
 
     def init(self, params: Tree) -> State:
         """Return the state of the rule for r numbers.

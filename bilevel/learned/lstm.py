@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -72,6 +72,11 @@ class LSTM(LearnedRule):
         if zero_last:
             for parameter in self.output.parameters():
                 nn.init.zeros_(parameter)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {"hidden": self.hidden, "layers": len(self.cells), "inputs": self.inputs, "scale": self.scale}
 
     def init(self, params: Tree) -> State:
         """Return the memories of the inputs, one tuple a tensor, and zeros for each layer's state."""

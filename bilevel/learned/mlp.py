@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import final
+from typing import Any, final
 
 import torch
 from jaxtyping import Float
@@ -61,6 +61,7 @@ class MLP(LearnedRule):
         if size < 1 or min(widths, default=1) < 1:
             raise ConfigurationError(f"MLP's size is {size} and its hidden layers are {widths}; all must be positive")
         self.size = size
+        self.hidden = widths
         layers: list[nn.Module] = []
         for before, after in pairwise((size * self.planes, *widths)):
             layers += [nn.Linear(before, after), nn.PReLU()]
@@ -69,6 +70,11 @@ class MLP(LearnedRule):
             for parameter in last.parameters():
                 nn.init.zeros_(parameter)
         self.network = nn.Sequential(*layers, last)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {"size": self.size, "hidden": self.hidden, "inputs": self.inputs}
 
     def init(self, params: Tree) -> State:
         """Return the memories of the inputs, on rows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Final, final
+from typing import Any, ClassVar, Final, final
 
 import torch
 from jaxtyping import Float
@@ -97,6 +97,17 @@ class Multistep(ModuleRule):
     def sees_gradient(self) -> bool:
         """``True``."""
         return True
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {
+            "memory": self.memory,
+            "hidden": self.hidden,
+            "probe": self.probe,
+            "ridge": self.ridge,
+            "batched": self.batched,
+        }
 
     def init(self, params: Tree) -> State:
         """Return an empty memory, as tensors; the first axis of each counts problems (1 unless ``batched``)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -55,6 +55,11 @@ class BoundedResidual(Composite):
     def learned(self) -> Rule:
         """The rule that is corrected with."""
         return self.rules[1]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {"learned": self.learned, "base": self.base, "limit": self.limit}
 
     def init(self, params: Tree) -> State:
         """Return the states of the base and of the learned rule."""

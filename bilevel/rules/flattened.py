@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 from bilevel.flat import flatten
 from bilevel.rules.composite import Composite
@@ -38,6 +38,11 @@ class Flattened(Composite):
     def smooth_at_zero(self) -> bool:
         """Whether the rule has a finite derivative at a zero gradient."""
         return smooth_at_zero(self.rules[0])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {"rule": self.rules[0]}
 
     def init(self, params: Tree) -> State:
         """Return the rule's state for the vector."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import final
+from typing import Any, final
 
 from bilevel.errors import ConfigurationError, DivergenceError
 from bilevel.flat import flatten
@@ -51,6 +51,11 @@ class Guarded(Composite):
     def smooth_at_zero(self) -> bool:
         """Whether the rule has a finite derivative at a zero gradient."""
         return smooth_at_zero(self.rule)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {"rule": self.rule, "limit": self.limit, "name": self.name}
 
     def init(self, params: Tree) -> State:
         """Return the rule's state."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from torch import Tensor, nn
 
+from bilevel.errors import ConfigurationError
 from bilevel.rules.protocol import Rule, State
 from bilevel.tree import Tree
 
@@ -29,6 +31,18 @@ class ModuleRule(nn.Module, abc.ABC):
         self, grads: Tree, state: State, *, params: Tree | None = None, inplace: bool = False
     ) -> tuple[Tree, State]:
         """Return what to add to ``params`` and the next state, as `bilevel.rules.Rule` says."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The arguments with which the constructor makes the same rule, untrained; those without a name under "*".
+
+        Raises:
+            ConfigurationError: if the rule's class does not say; then it cannot be written to a file.
+        """
+        raise ConfigurationError(
+            f"{type(self).__name__} does not say how it is made, so that a file could not give it back: define a "
+            "property settings, a dict of its constructor's arguments."
+        )
 
     def forward(
         self, grads: Tree, state: State, *, params: Tree | None = None, inplace: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import final
+from typing import Any, final
 
 from bilevel.rules.composite import Composite
 from bilevel.rules.protocol import Rule, State
@@ -33,6 +33,11 @@ class Sum(Composite):
 
     def __init__(self, *rules: Rule) -> None:
         super().__init__(rules)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments of the constructor."""
+        return {"*": self.rules}
 
     def init(self, params: Tree) -> State:
         """Return the tuple of the rules' states."""
