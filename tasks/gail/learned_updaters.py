@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
@@ -94,8 +95,7 @@ class Corrected(Updater):
         self, rule: Any, settings: UpdaterSettings, discriminator: Discriminator
     ) -> tuple[optim.Optimizer, RuleLoss]:
         """Return the optimizer, and the loss with its price on the steps."""
-        optimizer = self.by.optimizer(rule, settings.rate or self.network.rate(discriminator))
-        return optimizer, Proximal(settings.proximal) if settings.proximal else LastAnswer()
+        return self.by.optimizer(rule, settings.rate or self.network.rate(discriminator)), _priced(settings)
 
     def check(self, settings: UpdaterSettings, discriminator: Discriminator) -> None:
         """Require memory for all that the training keeps."""
@@ -108,20 +108,22 @@ class Corrected(Updater):
 
 @final
 @dataclass(frozen=True)
-class Literal(Updater):
-    r"""The network as the paper has it, $z \leftarrow z + h_\phi(z, g)$, with no bound and no price on its steps.
+class Alone(Updater):
+    r"""The network as the paper has it, $z \leftarrow z + h_\phi(z, g)$, with its usual first values and no bound.
 
-    It is known to diverge: nothing in a loss of one step ahead keeps the weights small.
+    With the plain loss it is known to diverge: nothing in a loss of one step ahead keeps the weights small.
 
-    Source: Jiang et al., ICLR 2020 submission, appendix C.2; Adam as for the discriminator of Ho and Ermon 2016.
+    Source: Jiang et al., ICLR 2020 submission, appendix C.2.
 
     Args:
-        network: h, with its usual first values.
-        default_rate: the usual rate of Adam for φ.
+        network: h.
+        loss: what φ is trained for, from the settings.
+        default_rate: the usual rate of Adam for φ; ``None`` for that of the network.
     """
 
     network: Network
-    default_rate: float
+    loss: Callable[[UpdaterSettings], RuleLoss]
+    default_rate: float | None = None
 
     def rule(self, settings: UpdaterSettings, discriminator: Discriminator) -> ModuleRule:
         """Return the network."""
@@ -130,13 +132,19 @@ class Literal(Updater):
     def training(
         self, rule: Any, settings: UpdaterSettings, discriminator: Discriminator
     ) -> tuple[optim.Optimizer, RuleLoss]:
-        """Return Adam and the plain loss."""
-        return ByAdam().optimizer(rule, settings.rate or self.default_rate), LastAnswer()
+        """Return Adam and the loss."""
+        rate = settings.rate or self.default_rate or self.network.rate(discriminator)
+        return ByAdam().optimizer(rule, rate), self.loss(settings)
 
     def check(self, settings: UpdaterSettings, discriminator: Discriminator) -> None:
         """Require memory for all that Adam keeps."""
         needed = ByAdam.copies * _FLOAT * self.network.parameters(settings, discriminator)
         _require(needed, self.network, settings, discriminator)
+
+
+def _priced(settings: UpdaterSettings) -> RuleLoss:
+    """Return the loss with its price on the steps, if there is one."""
+    return Proximal(settings.proximal) if settings.proximal else LastAnswer()
 
 
 _CORRECTED: Final = {
@@ -148,7 +156,11 @@ _CORRECTED: Final = {
     "paper-factored": Corrected(AllAtOnce(), by=ByFactors()),
 }
 
-LEARNED: dict[str, Updater] = {**_CORRECTED, "paper-literal": Literal(AllAtOnce(), 0.01)}
+LEARNED: dict[str, Updater] = {
+    **_CORRECTED,
+    "paper-proximal": Alone(AllAtOnce(), _priced),
+    "paper-literal": Alone(AllAtOnce(), lambda _: LastAnswer(), 0.01),  # the rate of Ho and Ermon's code for D
+}
 """They by name."""
 
 

@@ -28,7 +28,8 @@ class UpdaterSettings:
 
     Args:
         name: which updater: adam, sgd, momentum, adamw, adamax, adagrad, adadelta, radam, rmsprop; or one that learns:
-            coordinate-wise, lstm, per-layer, low-rank, paper, paper-factored, paper-literal.
+            coordinate-wise, lstm, per-layer, low-rank, paper, paper-factored (all of them corrections of a gradient
+            step), paper-proximal, paper-literal (the network alone).
         rate: the size of a hand-written rule's steps; of a learned one's Adam. ``None`` is the updater's own.
         step: α of the gradient step that a learned updater corrects.
         limit: c, the largest correction of a weight.

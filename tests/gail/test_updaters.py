@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import bilevel
-from bilevel import learned, memory
+from bilevel import memory
 from bilevel.errors import ConfigurationError, DivergenceError
 from bilevel.rules import Gradient
 from bilevel.tree import leaves, norms
@@ -19,7 +19,7 @@ from tasks.gail.updaters import UPDATERS, UpdaterSettings, moving
 
 every_bounded = pytest.mark.parametrize("name", [name for name in UPDATERS if name != "paper-literal"])
 every_learned = pytest.mark.parametrize("name", LEARNED)
-every_corrected = pytest.mark.parametrize("name", [name for name in LEARNED if name != "paper-literal"])
+every_corrected = pytest.mark.parametrize("name", [n for n in LEARNED if n not in ("paper-literal", "paper-proximal")])
 small = Discriminator(2, (4, 3))
 
 
@@ -152,6 +152,7 @@ def test_the_controls_and_losses() -> None:
     assert moving(UpdaterSettings("lstm"), small).rule_loss == bilevel.Proximal(1.0)
     assert moving(UpdaterSettings("lstm", proximal=0.0), small).rule_loss == bilevel.LastAnswer()
     assert moving(UpdaterSettings("paper-literal"), small).rule_loss == bilevel.LastAnswer()
+    assert moving(UpdaterSettings("paper-proximal", proximal=0.5), small).rule_loss == bilevel.Proximal(0.5)
     assert moving(UpdaterSettings("adam"), small).rule_optimizer is None
     assert UpdaterSettings("lstm").learns
     assert not UpdaterSettings("adam").learns
@@ -172,20 +173,15 @@ def test_taken_literally_the_papers_updater_diverges_and_the_error_names_it() ->
 
 def test_the_proximal_loss_keeps_the_same_updater_bounded() -> None:
     largest = {}
-    for loss in (bilevel.LastAnswer(), bilevel.Proximal(1.0)):
-        torch.manual_seed(0)
-        rule = learned.MLP(small.size)
-        optimizer = torch.optim.Adam(rule.parameters(), lr=1e-3)
-        play = bilevel.FollowerFirst()
-        players = bilevel.Solver(Imitation(small), rule, rule_optimizer=optimizer, rule_loss=loss, play=play)
-        batch = pairs()
+    for name in ("paper-literal", "paper-proximal"):
+        players, batch = solver(UpdaterSettings(name, rate=1e-3, bound=1e9)), pairs()
         sizes = []
         for _ in range(100):
             players.step(batch)
             sizes.append(float(norms(leaves(players.answer))[0]))
-        largest[type(loss).__name__] = max(sizes)
-    assert largest["Proximal"] < 14
-    assert largest["LastAnswer"] > 1000
+        largest[name] = max(sizes)
+    assert largest["paper-proximal"] < 14
+    assert largest["paper-literal"] > 1000
 
 
 def test_memory_is_asked_for_before_the_papers_updater_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
