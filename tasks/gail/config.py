@@ -59,7 +59,7 @@ class GAILConfig:
     updater: str | None = None
     """The rule that moves the discriminator. With gail: adam (the default), sgd, momentum, adamw, adamax, adagrad,
     adadelta, radam or rmsprop. With l2l and base: coordinate-wise (the default), lstm, per-layer, low-rank, paper,
-    paper-factored or paper-literal."""
+    paper-factored, paper-proximal or paper-literal."""
 
     updater_rate: float | None = None
     """The rate of a hand-written rule, or of the Adam that trains one that learns; by default the rule's own."""
