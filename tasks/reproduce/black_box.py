@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, final
 
 from tasks.report.tables import Table
 from tasks.reproduce.comparison import accuracy_table
-from tasks.reproduce.defences import trainings
+from tasks.reproduce.defences import NOTHING, trainings
 from tasks.reproduce.experiment import Experiment, Request
 from tasks.reproduce.parts import trained
 from tasks.reproduce.published import BLACKBOX, SURROGATES
@@ -78,10 +78,8 @@ class BlackBox(Experiment):
         return [accuracy_table(f"{self.what}, {request.data}", records, published, rows, {"clean": "clean"} | columns)]
 
     def _targets(self, request: Request) -> dict[str, list[DROConfig]]:
-        return trainings(self._base(request), TARGETS, request.seeds)
+        attacker = request.scale.slim if request.data in SLIM else NOTHING
+        return trainings(request.base, TARGETS, request.seeds, attacker=attacker)
 
     def _surrogates(self, request: Request) -> dict[str, list[DROConfig]]:
-        return trainings(self._base(request), SURROGATES, tuple(seed + OTHER for seed in request.seeds))
-
-    def _base(self, request: Request) -> DROConfig:
-        return replace(request.base, **request.scale.slim) if request.data in SLIM else request.base
+        return trainings(request.base, SURROGATES, tuple(seed + OTHER for seed in request.seeds))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from tasks.vision.config import DROConfig
 
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 DEFENCES: Final[dict[str, dict[str, Any]]] = {
     "Plain": {"method": "plain"},
     "Stability": {"method": "stability"},
@@ -21,12 +24,16 @@ DEFENCES: Final[dict[str, dict[str, Any]]] = {
 """What a row's training changes of the settings that all rows share, by the row's name."""
 
 
-def trainings(base: DROConfig, rows: tuple[str, ...], seeds: tuple[int, ...]) -> dict[str, list[DROConfig]]:
+def trainings(
+    base: DROConfig, rows: tuple[str, ...], seeds: tuple[int, ...], *, attacker: Mapping[str, Any] = NOTHING
+) -> dict[str, list[DROConfig]]:
     """Return the configurations of each of ``rows``, one a seed.
 
     Args:
         base: the settings that all rows share.
         rows: names of `DEFENCES`.
         seeds: the seeds.
+        attacker: what the rows with a learned attacker change further. The others stay what they are in any table.
     """
-    return {row: [replace(base, seed=seed, **DEFENCES[row]) for seed in seeds] for row in rows}
+    changes = {row: {**DEFENCES[row], **(attacker if row.endswith("L2L") else NOTHING)} for row in rows}
+    return {row: [replace(base, seed=seed, **change) for seed in seeds] for row, change in changes.items()}

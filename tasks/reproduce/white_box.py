@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 from tasks.report.tables import Table
 from tasks.reproduce.comparison import accuracy_table
-from tasks.reproduce.defences import DEFENCES, trainings
+from tasks.reproduce.defences import DEFENCES, NOTHING, trainings
 from tasks.reproduce.experiment import Experiment, Request
 from tasks.reproduce.published import Published
 from tasks.run import Run
@@ -55,5 +55,5 @@ class WhiteBox(Experiment):
         return [accuracy_table(caption, run.results(), published, rows, columns, remark=remark)]
 
     def _trainings(self, request: Request) -> dict[str, list[DROConfig]]:
-        base = replace(request.base, **request.scale.slim) if self.slim else request.base
-        return trainings(base, self.rows, request.seeds)
+        attacker = request.scale.slim if self.slim else NOTHING
+        return trainings(request.base, self.rows, request.seeds, attacker=attacker)

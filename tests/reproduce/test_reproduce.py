@@ -204,7 +204,11 @@ def test_learned_targets_of_black_box_attacks_are_slim_where_the_tables_say_so()
     """Captions of the preprint's Tables 4 to 6."""
     for data, attacker in (("cifar10", "slim"), ("cifar100", "slim"), ("svhn", "wide")):
         request = replace(REQUEST, scale=SCALES["paper"], data=data)
-        assert {c.attacker for c in EXPERIMENTS["blackbox"].configs(request)} == {attacker}
+        rows = EXPERIMENTS["blackbox"].configs(request)
+        assert {c.attacker for c in rows if c.method.endswith("l2l")} == {attacker}
+        # The others are those of Table 2, which need not be trained again.
+        others = [c for c in rows if not c.method.endswith("l2l") and c.seed == 1]
+        assert data == "svhn" or set(others) < set(EXPERIMENTS["table2"].configs(request))
 
 
 def test_no_training_is_made_twice_where_a_target_is_a_surrogate():
