@@ -10,6 +10,7 @@ from typing import Any, Final
 from tasks.vision.config import DROConfig
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+"""What changes nothing."""
 DEFENCES: Final[dict[str, dict[str, Any]]] = {
     "Plain": {"method": "plain"},
     "Stability": {"method": "stability"},
