@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any, Generic, TypeVar, final
 
 import torch
-from torch import Tensor, nn, optim
+from torch import Tensor, optim
 
 from bilevel import solver_state
 from bilevel.errors import ConfigurationError
@@ -17,18 +16,19 @@ from bilevel.field import Field
 from bilevel.follower import make_follower
 from bilevel.hypergradient import Direct, Hypergradient, LeaderGradient
 from bilevel.inner import InnerProblem
-from bilevel.leader import LeaderUpdate, OptimizerUpdate, frozen, kept_in_place, parameters_of, step_along
+from bilevel.leader import LeaderUpdate, frozen, parameters_of, step_along
 from bilevel.parts import check_methods, check_parts, check_shareable, trained_parameters
 from bilevel.play import Moves, Play, Simultaneous
-from bilevel.processes import Alone, Processes
+from bilevel.processes import Processes
 from bilevel.record import Record
 from bilevel.rollout import Rollout
 from bilevel.rule_gradient import RuleGradient, rule_gradient
 from bilevel.rule_loss import LastAnswer, RuleLoss
 from bilevel.rules.module import evaluating
 from bilevel.rules.protocol import Rule, sees_gradient
+from bilevel.sharing import Sharing
 from bilevel.task import Task
-from bilevel.tree import Tree, detach, leaves, norms, replace_leaves
+from bilevel.tree import Tree, detach, norms
 
 BatchT = TypeVar("BatchT")
 
@@ -53,7 +53,8 @@ class Solver(Generic[BatchT]):
         follower: where the follower stands between steps.
         play_state: what the play handed on to its next step.
         hypergradient_state: what the hypergradient handed on.
-        processes: those that train together, `Alone` unless `join` was called.
+        moved: the leader's parameters that move along a hypergradient.
+        phi: the rule's parameters that are trained.
 
     Raises:
         ConfigurationError: if the parts do not fit together.
@@ -92,14 +93,18 @@ class Solver(Generic[BatchT]):
         self.leader_update = leader_update
         self._leader = parameters_of(task.leader)
         moved = self.leader_update.parameters(task.leader) if self.leader_update else []
-        self._moved = moved if self.leader_update and self.leader_update.uses_gradient else []
-        self._phi = trained_parameters(rule, rule_optimizer, self._moved)
-        self.follower = make_follower(task, rule, self._moved)
+        self.moved = moved if self.leader_update and self.leader_update.uses_gradient else []
+        self.phi = trained_parameters(rule, rule_optimizer, self.moved)
+        self.follower = make_follower(task, rule, self.moved)
         self.play_state: Any = None
         self.hypergradient_state: Any = None
-        self.processes: Processes = Alone()
-        self._buffers: tuple[list[Tensor], list[Tensor]] = [], []  # of the leader and of the rule, to be shared
+        self._sharing = Sharing.alone()
         check_methods(self)
+
+    @property
+    def processes(self) -> Processes:
+        """Those that train together, `Alone` unless `join` was called."""
+        return self._sharing.processes
 
     def join(self, processes: Processes) -> None:
         """Train together with other processes from now on, each on its own share of every batch.
@@ -112,12 +117,8 @@ class Solver(Generic[BatchT]):
                 moved by something else than an optimizer.
         """
         check_shareable(self)
-        self.processes = processes
-        modules = [m if isinstance(m, nn.Module) else None for m in (self.task.leader, self.rule)]
-        buffers = [list(m.buffers()) if m is not None else [] for m in modules]
-        self._buffers = tuple([b for b in one if b.is_floating_point()] for one in buffers)  # type: ignore[assignment]
-        phi = list(self.rule.parameters()) if isinstance(self.rule, nn.Module) else []
-        processes.equalise([*self._leader, *phi, *buffers[0], *buffers[1]])
+        self._sharing = Sharing(processes, self.task.leader, self.rule)
+        self._sharing.equalise()
 
     def step(self, batch: BatchT) -> Record:
         """Let the players move once on ``batch`` and say what happened.
@@ -127,7 +128,7 @@ class Solver(Generic[BatchT]):
             ConfigurationError: if a parameter that is moved was frozen since the solver was built.
         """
         begin = time.perf_counter()
-        if not all(p.requires_grad for p in (*self._moved, *self._phi)):
+        if not all(p.requires_grad for p in (*self.moved, *self.phi)):
             raise ConfigurationError(
                 "A parameter that an optimizer of this Solver moves was frozen (requires_grad=False) since: "
                 "unfreeze it, or build a new Solver."
@@ -163,11 +164,11 @@ class Solver(Generic[BatchT]):
     @property
     def follower_remembers(self) -> bool:
         """Whether a move of the follower changes anything for the next step: φ learns, or the follower lives on."""
-        return bool(self._phi) or self.task.lives_on
+        return bool(self.phi) or self.task.lives_on
 
     def problem(self, batch: Any) -> InnerProblem:
         """Return the follower's problem on ``batch``."""
-        return InnerProblem(self.task, batch, self.rule, self._leader, self._moved)
+        return InnerProblem(self.task, batch, self.rule, self._leader, self.moved)
 
     def standing(self, batch: BatchT) -> Rollout | None:
         """Return the place of a follower that lives on as an answer that took no move; ``None`` for one that starts."""
@@ -184,7 +185,7 @@ class Solver(Generic[BatchT]):
             seen: whether the leader will ask for the hypergradient at this answer.
             first: the follower's loss, and what its rule is to take for the gradient, where it stands.
         """
-        return self._roll_out(batch, track_rule=bool(self._phi), seen=seen, first=first)
+        return self._roll_out(batch, track_rule=bool(self.phi), seen=seen, first=first)
 
     def answer_to(self, batch: BatchT) -> Rollout:
         """Return the answer for the leader with nothing learned from it: φ has no graph and is in evaluation mode."""
@@ -192,25 +193,25 @@ class Solver(Generic[BatchT]):
 
     def leader_gradient(self, rollout: Rollout) -> LeaderGradient | None:
         """Return the hypergradient at the follower's answer; ``None`` for a leader without one."""
-        if not self._moved:
+        if not self.moved:
             return None
         return self._noted(self.hypergradient.leader_gradient(rollout, self.hypergradient_state))
 
     def rule_gradient(self, rollout: Rollout, *, retain_graph: bool = False) -> RuleGradient | None:
         """Return the gradient of the rule's training loss in φ; ``None`` for a rule that is not trained."""
-        return rule_gradient(rollout, self._phi, self.rule_loss, retain_graph=retain_graph) if self._phi else None
+        return rule_gradient(rollout, self.phi, self.rule_loss, retain_graph=retain_graph) if self.phi else None
 
     def field(self, batch: BatchT) -> Field:
         """Return both players' gradients where they stand, in as few passes as the task and the methods allow."""
         standing = self.standing(batch)
         if standing is None:
             rollout = self.follow(batch, seen=True)
-            if not (self._moved and self._phi):
+            if not (self.moved and self.phi):
                 return Field(rollout, self.leader_gradient(rollout), None, self.rule_gradient(rollout))
             state = self.hypergradient_state
-            leader, rule = self.hypergradient.both_gradients(rollout, self._phi, self.rule_loss, state)
+            leader, rule = self.hypergradient.both_gradients(rollout, self.phi, self.rule_loss, state)
             return Field(rollout, self._noted(leader), None, rule)
-        if not self._moved:
+        if not self.moved:
             follower = standing.problem.gradient(standing.answer) if sees_gradient(self.rule) else None
             return Field(standing, None, follower)
         if not sees_gradient(self.rule):
@@ -230,7 +231,7 @@ class Solver(Generic[BatchT]):
         """
         rollout, rule = field.seen, field.rule
         if self.task.lives_on:
-            rollout = self._roll_out(batch, track_rule=bool(self._phi) and learn, seen=False, first=field.follower)
+            rollout = self._roll_out(batch, track_rule=bool(self.phi) and learn, seen=False, first=field.follower)
             rule = self.rule_gradient(rollout) if learn else None
         self.move_leader(field.seen, field.leader, learn=learn)
         self.move_rule(rule)
@@ -246,50 +247,19 @@ class Solver(Generic[BatchT]):
             return
         pairs = None
         if gradient is not None:
-            means = self.processes.mean_gradient(gradient.gradient, self._buffers[0])
-            pairs = list(zip(self._moved, means, strict=True))
+            means = self._sharing.of_leader(gradient.gradient)
+            pairs = list(zip(self.moved, means, strict=True))
         self.leader_update.update(batch, answer, pairs)
 
     def move_rule(self, gradient: RuleGradient | None) -> None:
         """Let φ move along minus ``gradient``."""
         if self.rule_optimizer is not None and gradient is not None:
-            means = self.processes.mean_gradient(gradient.gradient, self._buffers[1])
-            step_along(self.rule_optimizer, list(zip(self._phi, means, strict=True)))
+            means = self._sharing.of_rule(gradient.gradient)
+            step_along(self.rule_optimizer, list(zip(self.phi, means, strict=True)))
 
     def keep(self, rollout: Rollout) -> None:
         """Let a follower that lives on stand where the rollout ended."""
         self.follower.keep(rollout)
-
-    @contextmanager
-    def excursion(self) -> Iterator[None]:
-        """Let the players move for a look at another point: afterwards they and their optimizers are where they were.
-
-        The follower's answer and its rule's state are put back, and so are θ, φ and the states of both optimizers.
-        """
-        place = self.follower.place
-        leading = self.leader_update.optimizer if isinstance(self.leader_update, OptimizerUpdate) else None
-        optimizers = [one for one in (leading, self.rule_optimizer) if one is not None]
-        with kept_in_place([*self._moved, *self._phi], optimizers):
-            try:
-                yield
-            finally:
-                self.follower.place = place
-
-    @property
-    def position(self) -> dict[str, list[Tensor]]:
-        """Where the players stand: θ, φ, and the z of a follower that lives on, copies without a graph."""
-        place = self.follower.place
-        now = {"leader": self._moved, "rule": self._phi, "follower": [] if place is None else leaves(place[0])}
-        return {player: [t.detach().clone() for t in tensors] for player, tensors in now.items()}
-
-    def stand_at(self, position: Mapping[str, Sequence[Tensor]]) -> None:
-        """Put the players where `position` says; the states of optimizers and of the rule stay as they are."""
-        with torch.no_grad():
-            for p, value in zip([*self._moved, *self._phi], [*position["leader"], *position["rule"]], strict=True):
-                p.copy_(value)
-        if self.follower.place is not None:
-            z, state = self.follower.place
-            self.follower.place = replace_leaves(z, [t.clone() for t in position["follower"]]), state
 
     # Saving and resuming.
 
@@ -323,7 +293,7 @@ class Solver(Generic[BatchT]):
         }
         answers_only = not track_rule and not problem.rule_leads
         with evaluating(self.rule) if answers_only else nullcontext():
-            if not (seen and self._moved):
+            if not (seen and self.moved):
                 return problem.roll_out(start, state, **settings)
             with frozen(problem.phi if answers_only else []):
                 return self.hypergradient.roll_out(problem, start, state, **settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
+from bilevel.places import excursion
 from bilevel.play.base import Moves, Play
 from bilevel.play.requirements import require_excursions, require_one_update
 
@@ -42,7 +43,7 @@ class Extragradient(Play):
     def step(self, solver: Solver[Any], batch: Any, state: Any) -> Moves:
         """Look ahead, come back and move."""
         here = solver.field(batch)
-        with solver.excursion():
+        with excursion(solver):
             solver.move(batch, here, learn=False)
             ahead = solver.field(batch)
         return solver.move(batch, ahead)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bilevel.counts import check_count
 from bilevel.errors import ConfigurationError
+from bilevel.places import position, stand_at
 from bilevel.play.base import Moves, Play
 from bilevel.play.memory import recalled
 from bilevel.play.requirements import require_number, require_one_follower
@@ -87,12 +88,12 @@ class Lookahead(Play):
         """Play a step of the other play; the state is the count, where the count began, and the other play's state."""
         state = recalled(solver, state) or {"count": 0, "slow": None, "play": None}
         solver.standing(batch)  # a follower that lives on takes its place before it leaves it
-        slow = solver.position if state["count"] == 0 else state["slow"]
+        slow = position(solver) if state["count"] == 0 else state["slow"]
         moves = self.play.step(solver, batch, state["play"])
         count = state["count"] + 1
         if count == self.every:
-            reached = solver.position
-            solver.stand_at({player: self._between(slow[player], reached[player]) for player in reached})
+            reached = position(solver)
+            stand_at(solver, {player: self._between(slow[player], reached[player]) for player in reached})
             slow, count = None, 0
         return dataclasses.replace(moves, state={"count": count, "slow": slow, "play": moves.state})
 

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
+from bilevel.places import excursion
 from bilevel.play.base import Moves, Play
 from bilevel.play.memory import copied, field_from, recalled
 from bilevel.play.requirements import require_excursions, require_one_update
@@ -46,7 +47,7 @@ class PastExtragradient(Play):
             ahead = solver.field(batch)
         else:
             way = field_from(solver, batch, past)
-            with solver.excursion():
+            with excursion(solver):
                 solver.move(batch, way, learn=False)
                 ahead = solver.field(batch)
         vector = copied(ahead.vector)
