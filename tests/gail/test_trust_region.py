@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from tasks.gail.fisher import PerceptronFisher
 from tasks.gail.rollouts import Collector
 from tasks.gail.standardise import Standardise
 from tasks.gail.trust_region import TrustRegion
+from tasks.gail.value_fit import _write_gradients as write_gradients
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
@@ -70,6 +72,22 @@ def test_an_update_is_sb3_contribs(name, policy):
     for old, a, b in zip(before, theirs.policy.parameters(), ours.policy.parameters(), strict=True):
         assert not torch.equal(old, a)
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("hidden", [[], [8], [8, 7]])
+def test_gradients_of_the_value_function_are_autograds(hidden):
+    layers = [nn.Linear(a, b).double() for a, b in pairwise([5, *hidden, 1])]
+    seen, wanted = torch.randn(11, 5, dtype=torch.float64), torch.randn(11, dtype=torch.float64)
+    values = seen
+    for number, layer in enumerate(layers):
+        values = layer(values.tanh() if number else values)
+    loss = nn.functional.mse_loss(values.flatten(), wanted)
+    weights = [p for layer in layers for p in layer.parameters()]
+    exact = torch.autograd.grad(loss, weights)
+    with torch.no_grad():
+        assert float(write_gradients(layers, seen, wanted)) == pytest.approx(float(loss), rel=1e-12)
+    for p, gradient in zip(weights, exact, strict=True):
+        torch.testing.assert_close(p.grad, gradient, rtol=1e-12, atol=1e-14)
 
 
 def test_a_policy_that_is_no_perceptron_is_moved_by_sb3_contribs_own_code():
