@@ -31,3 +31,19 @@ def test_ridge(capsys):
 def test_learning_rate():
     before, grid, tuned = runpy.run_path(str(EXAMPLES / "learning_rate.py"))["main"](steps=100).values()
     assert tuned < grid < before
+
+
+def test_cartpole_gail(capsys):
+    """At the beginning the policy knows nothing; that it moves, and stays finite, is all that this few steps can show."""
+    returns = runpy.run_path(str(EXAMPLES / "cartpole_gail.py"))["main"](iterations=10, steps=512)
+    assert len(returns) == 2  # four environments of 128 steps end their episodes of 500 together
+    assert all(10 <= value <= 60 for value in returns)
+    assert capsys.readouterr().out == ""  # neither was the tenth iteration
+
+
+def test_mountaincar_gail(capsys):
+    returns = runpy.run_path(str(EXAMPLES / "mountaincar_gail.py"))["main"](iterations=1, steps=64, episodes=2)
+    assert list(returns) == ["expert", "random policy", "gail", "l2l"]
+    assert -120 < returns["expert"] < -90
+    assert returns["random policy"] == -200
+    assert len(capsys.readouterr().out.splitlines()) == 4

@@ -13,8 +13,9 @@ CARTPOLE: Final = GAILConfig()
 MOUNTAINCAR: Final = GAILConfig(env="MountainCar-v0", reward="haste", standardise=True, normalise=True)
 """MountainCar-v0. Its two numbers differ by a factor of ten in size, so both players see them on one scale."""
 
-CARTPOLE_FIXED: Final = replace(CARTPOLE, horizon=500, iterations=450, environments=4)
-"""Episodes of 500 steps, whether the pole stands or not; in each iteration every environment ends one."""
+CARTPOLE_FIXED: Final = replace(CARTPOLE, horizon=500, iterations=450, environments=4, discriminator_steps=3)
+"""Episodes of 500 steps, whether the pole stands or not; in each iteration every environment ends one. With one move of
+the discriminator an iteration neither method got anywhere in 150 iterations of a trial."""
 
 MOUNTAINCAR_FIXED: Final = replace(MOUNTAINCAR, horizon=200)
 """Episodes of 200 steps, whether the car is up or not."""
