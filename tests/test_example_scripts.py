@@ -34,7 +34,7 @@ def test_learning_rate():
 
 
 def test_cartpole_gail(capsys):
-    """At the beginning the policy knows nothing; that it moves, and stays finite, is all that this few steps can show."""
+    """At the beginning the policy knows nothing; so few steps can show no more than that all parts fit."""
     returns = runpy.run_path(str(EXAMPLES / "cartpole_gail.py"))["main"](iterations=10, steps=512)
     assert len(returns) == 2  # four environments of 128 steps end their episodes of 500 together
     assert all(10 <= value <= 60 for value in returns)
