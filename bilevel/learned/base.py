@@ -77,11 +77,10 @@ def paired(rule: ModuleRule, params: Tree | None, grads: Tree) -> list[tuple[Ten
             f"for an iterate of shapes {[tuple(z.shape) for z in iterates]}"
         )
     own = next(rule.parameters(), None)
-    for z in iterates:
+    for dtype, device in {(z.dtype, z.device.type) for z in iterates} if own is not None else ():
         # Under autocast the layers choose their own precision.
-        if own is not None and own.dtype != z.dtype and not torch.is_autocast_enabled(z.device.type):
+        if own is not None and own.dtype != dtype and not torch.is_autocast_enabled(device):
             raise ConfigurationError(
-                f"{name}'s parameters are {own.dtype} and z is {z.dtype}: call rule.to({z.dtype}) "
-                f"or give z as {own.dtype}"
+                f"{name}'s parameters are {own.dtype} and z is {dtype}: call rule.to({dtype}) or give z as {own.dtype}"
             )
     return list(zip(iterates, gradients, strict=True))

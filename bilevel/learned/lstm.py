@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from bilevel.errors import ConfigurationError
 from bilevel.learned.base import LearnedRule
 from bilevel.learned.inputs import Direction, Input
+from bilevel.learned.lstm_columns import Inputs, advance
+from bilevel.learned.lstm_layer import pack
 from bilevel.learned.preprocess import LogSign
 from bilevel.rules.protocol import State
 from bilevel.tree import Tree, leaves, replace_leaves
 from bilevel.vector import split
+
+Cells: TypeAlias = tuple[tuple[Tensor, Tensor], ...]
+"""h and c of each layer, one row a coordinate."""
 
 
 @final
@@ -24,8 +30,9 @@ class LSTM(LearnedRule):
 
     $$(o_i, s_i) \leftarrow \mathrm{LSTM}_\phi(\text{inputs}_i, s_i), \qquad u_i = a \, (w^\top o_i + b)$$
 
-    All coordinates of all tensors go through the cells in one batch. A state carries the graph of the updates
-    before it, for back-propagation through time; whoever ends a window detaches it.
+    All coordinates of all tensors go through the cells in one batch; how that is made fast on a CPU is told in
+    `bilevel.learned.lstm_columns`. A state carries the graph of the updates before it, for back-propagation through
+    time; whoever ends a window detaches it. The graph keeps nothing of an update but the state before it.
 
     Args:
         hidden: units of a layer.
@@ -83,7 +90,8 @@ class LSTM(LearnedRule):
         tensors = leaves(params)
         if not tensors:
             raise ConfigurationError("LSTM got a z without tensors")
-        zeros = tensors[0].new_zeros((sum(z.numel() for z in tensors), self.hidden))
+        # As columns in memory, which is how a CPU works on them.
+        zeros = tensors[0].new_zeros((self.hidden, sum(z.numel() for z in tensors))).t()
         return {
             "inputs": tuple(self._remember(z) for z in tensors),
             "cells": tuple((zeros.clone(), zeros.clone()) for _ in self.cells),
@@ -103,21 +111,42 @@ class LSTM(LearnedRule):
             ConfigurationError: if ``params`` is missing, or the state belongs to another number of coordinates.
         """
         pairs = self._pairs(params, grads)
-        seen: list[Tensor] = []
+        planes: list[list[Tensor]] = []
         after: list[State] = []
         for (z, gradient), memories in zip(pairs, state["inputs"], strict=True):
-            planes, kept = self._read(z, gradient, memories)
-            seen.append(torch.stack([plane.reshape(-1) for plane in planes], dim=-1))
+            read, kept = self._read(z, gradient, memories)
+            planes.append([plane.reshape(-1) for plane in read])
             after.append(kept)
-        out = torch.cat(seen)
-        if len(out) != len(state["cells"][0][0]):
+        # One row a plane, whose columns are the coordinates of all tensors.
+        seen = torch.cat([one for row in zip(*planes, strict=True) for one in row]).reshape(self.planes, -1)
+        if seen.shape[1] != len(state["cells"][0][0]):
             raise ConfigurationError(
-                f"LSTM got {len(out)} coordinates and a state of {len(state['cells'][0][0])}: "
+                f"LSTM got {seen.shape[1]} coordinates and a state of {len(state['cells'][0][0])}: "
                 "call init for a z of another shape"
             )
-        cells: list[tuple[Tensor, Tensor]] = []
-        for cell, before in zip(self.cells, state["cells"], strict=True):
-            cells.append(cell(out, before))
-            out = cells[-1][0]
-        updates = split(self.scale * self.output(out).reshape(-1), [z for z, _ in pairs])
-        return replace_leaves(grads, updates), {"inputs": tuple(after), "cells": tuple(cells)}
+        if _columns_are_faster(seen):
+            u, cells = self._by_columns(seen, state["cells"], inplace=inplace and not torch.is_grad_enabled())
+        else:
+            u, cells = self._by_rows(seen, state["cells"])
+        updates = split(u, [z for z, _ in pairs])
+        return replace_leaves(grads, updates), {"inputs": tuple(after), "cells": cells}
+
+    def _by_columns(self, seen: Float[Tensor, "planes n"], cells: Cells, *, inplace: bool) -> tuple[Tensor, Cells]:
+        weight, bias = self.scale * self.output.weight, self.scale * self.output.bias[:, None]
+        layers = tuple(pack(cell) for cell in self.cells if isinstance(cell, nn.LSTMCell))
+        states = tuple((h.t(), c.t()) for h, c in cells)
+        u, after = advance(Inputs(seen, states, layers, (weight, bias)), inplace=inplace)
+        return u[0], tuple((h.t(), c.t()) for h, c in after)
+
+    def _by_rows(self, seen: Float[Tensor, "planes n"], cells: Cells) -> tuple[Tensor, Cells]:
+        out, after = seen.t().contiguous(), []
+        for cell, (h, c) in zip(self.cells, cells, strict=True):
+            after.append(cell(out, (h.contiguous(), c.contiguous())))
+            out = after[-1][0]
+        return self.scale * self.output(out).reshape(-1), tuple(after)
+
+
+def _columns_are_faster(seen: Tensor) -> bool:
+    """Whether the layers are worked on column by column: on a CPU, but for what only autograd's operations can do."""
+    plain = not torch.is_autocast_enabled("cpu") and not torch._C._are_functorch_transforms_active()  # noqa: SLF001
+    return plain and seen.device.type == "cpu" and seen.dtype in (torch.float32, torch.float64)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from bilevel.errors import ConfigurationError
 from bilevel.learned.base import LearnedRule
 from bilevel.learned.inputs import Direction, Input, Iterate
+from bilevel.learned.perceptron_columns import answers, takes_columns
 from bilevel.rules.protocol import State
 from bilevel.tree import Tree, leaves, replace_leaves
 from bilevel.vector import join, split
@@ -96,13 +97,18 @@ class MLP(LearnedRule):
         pairs = self._pairs(params, grads)
         iterates = [z for z, _ in pairs]
         planes, after = self._read(self._rows(iterates), self._rows([g for _, g in pairs]), state)
-        out = self.network(torch.cat(planes, dim=1))
+        if self.size == 1 and takes_columns(self.network):
+            out = answers(self.network, [plane.reshape(-1) for plane in planes])
+        else:
+            out = self.network(torch.cat(planes, dim=1))
         return replace_leaves(grads, split(out.reshape(-1), iterates)), after
 
     def _rows(self, tensors: list[Tensor]) -> Float[Tensor, "rows size"]:
         """Return the tensors as rows, none of which straddles two samples."""
         # The ways to count a tensor's samples: by its leading 0, 1, 2, ... dimensions.
-        batches = all(any(z.shape[k:].numel() == self.size for k in range(z.ndim + 1)) for z in tensors)
+        batches = self.size == 1 or all(
+            any(z.shape[k:].numel() == self.size for k in range(z.ndim + 1)) for z in tensors
+        )
         if not tensors or not (batches or sum(z.numel() for z in tensors) == self.size):
             raise ConfigurationError(
                 f"MLP got z of shapes {[tuple(z.shape) for z in tensors]}; it needs {self.size} numbers a sample "

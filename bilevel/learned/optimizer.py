@@ -163,7 +163,9 @@ class RuleOptimizer(optim.Optimizer):
         _require_place(rule, mine)
         z = self._tree(mine, [p for p, _, _ in mine])
         slopes = self._tree(mine, [torch.zeros_like(p) if p.grad is None else p.grad for p, _, _ in mine])
-        updates, block["state"] = rule.update(slopes, block["state"], params=z, inplace=False)
+        # A rule of ours leaves the gradients alone, which others may want to look at after the step.
+        ours = isinstance(rule, ModuleRule)
+        updates, block["state"] = rule.update(slopes, block["state"], params=z, inplace=ours)
         moves = [updates[one.name] for one in mine] if self._named else list(updates)
         for lr in {one.lr for one in mine}:
             pairs = [(one.parameter, u) for one, u in zip(mine, moves, strict=True) if one.lr == lr]

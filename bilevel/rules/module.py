@@ -30,7 +30,11 @@ class ModuleRule(nn.Module, abc.ABC):
     def update(
         self, grads: Tree, state: State, *, params: Tree | None = None, inplace: bool = False
     ) -> tuple[Tree, State]:
-        """Return what to add to ``params`` and the next state, as `bilevel.rules.Rule` says."""
+        """Return what to add to ``params`` and the next state, as `bilevel.rules.Rule` says.
+
+        With ``inplace`` the next state may take the place of ``state``, if no graph is asked for; ``grads`` stay as
+        they are in any case.
+        """
 
     @property
     def settings(self) -> Mapping[str, Any]:
