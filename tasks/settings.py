@@ -33,10 +33,15 @@ def from_dict(kind: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
 def flags(config: Any, usual: Any) -> str:
     """Return the command-line flags that turn the configuration ``usual`` into ``config``."""
     words: list[str] = []
+    hints, before = get_type_hints(type(config)), to_dict(usual)
     for name, value in to_dict(config).items():
-        if value != to_dict(usual)[name]:
-            values = value if isinstance(value, list) else [value]
-            words += [f"--{name.replace('_', '-')}", *map(str, values)]
+        flag = name.replace("_", "-")
+        if value == before[name]:
+            continue
+        if hints[name] is bool:
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", *map(str, value if isinstance(value, list) else [value])]
     return " ".join(words)
 
 

@@ -5,22 +5,25 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+import tyro
 from imitation_cases import metrics, small
 
 from bilevel.errors import ConfigurationError, DivergenceError
 from tasks.cli import main
+from tasks.commands.train_gail import TrainGAIL
 from tasks.gail import frames
 from tasks.gail.config import GAILConfig
 from tasks.gail.demonstrations import Demonstrations, save, shipped
 from tasks.gail.evaluation import returns_of
-from tasks.gail.presets import PRESETS
+from tasks.gail.presets import DEFAULT, PRESETS
 from tasks.gail.train import restore, train
 from tasks.run import Run
-from tasks.settings import from_dict, to_dict
+from tasks.settings import flags, from_dict, to_dict
 
 QUICK = [
     *("--steps", "64", "--environments", "4", "--policy-hidden", "8", "--hidden", "6", "4", "--passes", "2"),
@@ -196,6 +199,18 @@ def test_presets_are_configurations_of_environments_with_demonstrations():
         assert shipped(config.env, config.horizon).environment == config.env
         assert ("-fixed" in name) == (config.horizon is not None)
         assert (config.steps, config.policy_hidden) == ((5000, (64, 32)) if "paper" in name else (2048, (100, 100)))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_command_of_a_run_makes_its_configuration_again(name):
+    config = replace(PRESETS[name], method="l2l", vectorised=False, updater_hidden=(4, 4), fresh=True, proximal=0.0)
+    words = flags(config, PRESETS[DEFAULT]).split()
+    read = tyro.cli(TrainGAIL, args=words, default=TrainGAIL(), config=(tyro.conf.OmitArgPrefixes,))
+    assert read.config == config
+    back = flags(PRESETS[DEFAULT], config).split()
+    assert tyro.cli(
+        TrainGAIL, args=back, default=TrainGAIL(config=config), config=(tyro.conf.OmitArgPrefixes,)
+    ).config == PRESETS[DEFAULT]  # fmt: skip
 
 
 def test_an_episode_in_pictures(tmp_path):
