@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import final
@@ -58,27 +59,26 @@ def train(
         DivergenceError, NonFiniteError: if the discriminator or the policy diverges. The policy is as it was before.
         CheckpointError, OutOfMemoryError, Interrupted: as `bilevel.fit` does.
     """
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    random.seed(config.seed)
-    np.random.seed(config.seed)  # noqa: NPY002 (the global generator is meant: the algorithms draw their batches from it)
-    torch.manual_seed(config.seed)
-    training = build(config)
     if isinstance(progress, bool):
         progress = bar_on_terminal() if progress else Quiet()
-    fitted = fit(
-        training.solver,
-        training.batches,
-        epochs=config.iterations,
-        folder=folder,
-        resume=resume,
-        checkpoint_every=checkpoint_every if folder is not None else None,
-        evaluate=Report(training),
-        loggers=loggers,
-        progress=_WithReturns(progress, training.learner),
-        title=config.label if title is None else title,
-        resume_hint=resume_hint,
-    )
+    with _threads(config.threads):
+        random.seed(config.seed)
+        np.random.seed(config.seed)  # noqa: NPY002 (the global generator, of which the algorithms draw their batches)
+        torch.manual_seed(config.seed)
+        training = build(config)
+        fitted = fit(
+            training.solver,
+            training.batches,
+            epochs=config.iterations,
+            folder=folder,
+            resume=resume,
+            checkpoint_every=checkpoint_every if folder is not None else None,
+            evaluate=Report(training),
+            loggers=loggers,
+            progress=_WithReturns(progress, training.learner),
+            title=config.label if title is None else title,
+            resume_hint=resume_hint,
+        )
     training.policy.set_training_mode(False)
     return replace(training, fitted=fitted)
 
@@ -106,6 +106,17 @@ def restore(config: GAILConfig, folder: str | Path) -> Training:
         raise CheckpointError(f"{path} does not fit the configuration of its run: {error}") from error
     training.policy.set_training_mode(False)
     return training
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Let PyTorch use so many cores within the context; ``None`` leaves it as it is."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(before if count is None else count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @final
