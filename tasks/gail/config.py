@@ -5,24 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import final
 
-from bilevel.errors import ConfigurationError
-from tasks.gail.learned_updaters import LEARNED
-from tasks.gail.rewards import REWARDS
+from tasks.gail.config_check import check
 from tasks.gail.updaters import UpdaterSettings
-from tasks.gail.written_updaters import WRITTEN
-from tasks.names import look_up
-from tasks.settings import check_types
-
-METHODS = {
-    "gail": "the discriminator is moved by a rule that is written by hand",
-    "l2l": "it is moved by a rule that learns",
-    "base": "it is moved by the base step of that rule alone, with nothing learned added",
-    "frozen": "it stays at one half, so that all rewards are the same: what the reward's sign alone teaches",
-}
-"""The methods by name; the last two are controls."""
-
-ALGORITHMS = ("trpo", "ppo", "a2c")
-_LEARNED = ("l2l", "base")
 
 
 @final
@@ -176,55 +160,18 @@ class GAILConfig:
     """How many CPU cores PyTorch uses; the networks are too small to gain from more. None: as many as there are."""
 
     def __post_init__(self) -> None:
-        check_types(self)
-        look_up(METHODS, self.method, "method")
-        look_up(REWARDS, self.reward, "form of the reward")
-        look_up(dict.fromkeys(ALGORITHMS), self.algorithm, "algorithm")
-        for name in ("horizon", "trajectories", "expert_batch", "discriminator_steps", "unroll", "kl", "cg_steps",
-                     "learning_rate", "batch_size", "passes", "environments", "steps", "iterations", "evaluate_every",
-                     "evaluation_episodes", "threads"):  # fmt: skip
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ConfigurationError(f"{name} must be above 0, got {value}.")
-        for name in ("entropy_bonus", "gradient_penalty", "damping", "policy_entropy"):
-            if getattr(self, name) < 0:
-                raise ConfigurationError(f"{name} must be at least 0, got {getattr(self, name)}.")
-        for name in ("gamma", "gae_lambda"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigurationError(f"{name} must lie in [0, 1], got {getattr(self, name)}.")
-        if any(units < 1 for units in (*self.hidden, *self.policy_hidden)):
-            raise ConfigurationError(
-                f"Hidden layers must have units, got hidden={list(self.hidden)} and "
-                f"policy_hidden={list(self.policy_hidden)}."
-            )
-        self._check_updater()
-        if self.environments > self.steps:
-            raise ConfigurationError(
-                f"environments={self.environments} is more than the steps={self.steps} of an iteration, of which each "
-                "takes at least one: use fewer environments or more steps."
-            )
-        if self.steps % self.environments:
-            raise ConfigurationError(
-                f"steps must be a multiple of environments, got {self.steps} and {self.environments}."
-            )
-        if self.steps < 2:
-            raise ConfigurationError("steps must be at least 2: the spread of a single advantage is not known.")
-        if not 0 <= self.seed < 10_000:
-            raise ConfigurationError(f"seed must be a number from 0 to 9,999, got {self.seed}.")
+        check(self)
 
-    def _check_updater(self) -> None:
-        learns, name = self.method in _LEARNED, self.updater_settings.name
-        if self.method != "frozen" and learns != (name in LEARNED):
-            raise ConfigurationError(
-                f"The updater {name} {'is written by hand' if learns else 'learns'}, which the method {self.method} "
-                f"does not take. Choose one of {', '.join(LEARNED if learns else WRITTEN)}, or another method."
-            )
+    @property
+    def learns(self) -> bool:
+        """Whether the rule that is named is one that learns; the control ``base`` names the rule it belongs to."""
+        return self.method in {"l2l", "base"}
 
     @property
     def updater_settings(self) -> UpdaterSettings:
         """The settings of the discriminator's rule; for the control ``base`` those of the rule it belongs to."""
         return UpdaterSettings(
-            name=self.updater or ("coordinate-wise" if self.method in _LEARNED else "adam"),
+            name=self.updater or ("coordinate-wise" if self.learns else "adam"),
             rate=self.updater_rate,
             step=self.updater_step,
             limit=self.updater_limit,
