@@ -60,6 +60,10 @@ class Follower(abc.ABC):
     def end_step(self) -> None:
         """Take note that a step of the solver is over."""
 
+    def break_off(self) -> None:
+        """Forget the place, whatever the age: the next step begins anew."""
+        self.place = None
+
     @abc.abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs, as tensors and plain Python values."""
@@ -161,6 +165,11 @@ class LivingFollower(Follower):
         self.age += 1
         if self.age == self.task.episode:
             self.age, self.place = 0, None
+
+    def break_off(self) -> None:
+        """Forget the place and end the episode with this step."""
+        super().break_off()
+        self.age = -1  # the end of the step makes it 0
 
     def keep(self, rollout: Rollout) -> None:
         """Remember the answer and the rule's state, cut from their graphs."""

@@ -76,19 +76,29 @@ class Input(abc.ABC):
 @final
 @dataclass(frozen=True)
 class Iterate(Input):
-    """The iterate $z_t$.
+    r"""The iterate, $c\, z_t$.
 
     Args:
         detach: whether it enters as a constant. By default the update is differentiated through it, so that
             several updates are trained by back-propagation through time.
+        scale: c, where the iterate is of another size than the other inputs, such as the weights of a network.
+
+    Raises:
+        ConfigurationError: if ``scale`` is 0 or not finite.
     """
 
     detach: bool = False
+    scale: float = 1.0
     sees_gradient: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.scale) or self.scale == 0:
+            raise ConfigurationError(f"Iterate's scale is {self.scale}; it must be finite and not 0")
 
     def read(self, view: View) -> tuple[Float[Tensor, "*shape"], ...]:
         """Return the iterate."""
-        return (view.z.detach() if self.detach else view.z,)
+        z = view.z.detach() if self.detach else view.z
+        return (z if self.scale == 1 else self.scale * z,)
 
 
 @final

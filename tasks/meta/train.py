@@ -1,0 +1,120 @@
+"""Meta-training, from its configuration to its end, and a trained rule from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from bilevel.checkpoint import CheckpointFolder
+from bilevel.errors import CheckpointError
+from bilevel.fit import fit
+from bilevel.learned import RuleOptimizer
+from bilevel.loggers import Logger
+from bilevel.progress import Progress
+from bilevel.rng import RandomSources
+from tasks.meta.build import MetaTraining, attack_of, build
+from tasks.meta.config import MetaConfig
+from tasks.meta.mixture import CLEAN
+from tasks.meta.transfer import Trial
+
+APART = 1_000_000
+"""Is added to the seed for what is measured while a rule learns, so that no seed of a comparison is looked at."""
+
+
+def train(
+    config: MetaConfig,
+    folder: str | Path | None = None,
+    *,
+    resume: bool = False,
+    checkpoint_every: int | None = 100,
+    loggers: Sequence[Logger] | None = None,
+    progress: bool | Progress = True,
+    title: str | None = None,
+    resume_hint: str | None = None,
+) -> MetaTraining:
+    """Train a rule as ``config`` says.
+
+    The log has a row every ``windows_per_row`` windows: the loss that the rule is judged by at the windows' ends, the
+    norm of its gradient, its rate, seconds, and what became of a new network that it trained on clean images of the
+    meta-training half for an episode's length, measured on validation images (``transfer_...``).
+
+    Args:
+        config: the configuration. Its seed is set here, at the start of a training, and nowhere else.
+        folder: where the log and the checkpoints go; ``None`` keeps neither.
+        resume: go on from the folder's last good checkpoint, to the same numbers, to the last bit.
+        checkpoint_every: a checkpoint after so many windows, and at the end; ``None`` after each row.
+        loggers: where the numbers go; ``None`` is a CSV file in the folder.
+        progress: whether a bar is drawn, or an object of your own.
+        title: the name on the bar; ``None`` is the configuration's label.
+        resume_hint: what the user is told to do to go on after a stop.
+
+    Returns:
+        The parts, with the rule trained and in evaluation mode.
+
+    Raises:
+        ConfigurationError: if something is out of range or does not fit, before anything is trained.
+        NonFiniteError: if the rule itself is not finite. An unroll that explodes is a warning.
+        CheckpointError, OutOfMemoryError, Interrupted: as `bilevel.fit` does.
+    """
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    training = build(config)
+
+    def evaluate() -> Mapping[str, float]:
+        return {f"transfer_{name}": value for name, value in transferred(training).items()}
+
+    fitted = fit(
+        training.solver,
+        [training.data.meta] * config.windows_per_row,
+        epochs=config.windows // config.windows_per_row,
+        folder=folder,
+        resume=resume,
+        checkpoint_every=checkpoint_every if folder is not None else None,
+        evaluate=evaluate,
+        step_schedulers=[training.scheduler],
+        after_step=[training.curriculum],
+        loggers=loggers,
+        progress=progress,
+        title=config.label if title is None else title,
+        resume_hint=resume_hint,
+    )
+    training.rule.eval()
+    return replace(training, fitted=fitted)
+
+
+def transferred(training: MetaTraining) -> dict[str, float]:
+    """Return what a new network is like on validation images that the rule trained on clean ones."""
+    config, data = training.config, training.data
+    steps = config.horizon
+    trial = Trial(training.problem, data.meta, data.validation, CLEAN, attack_of(config), steps, steps)
+    trace = trial.run(lambda network: RuleOptimizer(network, training.rule), APART + config.seed)
+    return {} if trace.diverged else trace.rows[-1]
+
+
+def restore(config: MetaConfig, folder: str | Path) -> MetaTraining:
+    """Return the parts of a training as they are in its folder's last good checkpoint.
+
+    Args:
+        config: the configuration with which it was trained.
+        folder: where it was trained.
+
+    Raises:
+        ConfigurationError: if ``config`` does not fit.
+        CheckpointError: if there is no good checkpoint, or it belongs to another configuration.
+    """
+    found = CheckpointFolder(Path(folder) / "checkpoints").latest()
+    if found is None:
+        raise CheckpointError(f"{folder} holds no checkpoint: train first, with this folder.")
+    with RandomSources().kept_aside():  # the first weights are replaced at once
+        training = build(config)
+    path, state = found
+    try:
+        training.solver.load_state_dict(state["solver"])
+    except (CheckpointError, KeyError, RuntimeError) as error:
+        raise CheckpointError(f"{path} does not fit the configuration of its run: {error}") from error
+    training.rule.eval()
+    return training
