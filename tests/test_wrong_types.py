@@ -39,6 +39,9 @@ for wrong in (
     {"leader_optimizer": torch.optim.LBFGS([x])}, {"steps": True},
 ):
     message(lambda: bilevel.Solver(**(good | wrong)))
+message(lambda: bilevel.learned.save(torchopt.sgd(0.1), "rule.safetensors"))
+message(lambda: bilevel.learned.RuleOptimizer([x], torchopt.sgd(0.1)))
+message(lambda: bilevel.learned.RuleOptimizer([x], bilevel.learned.MLP(1), lr=torch.tensor(1.0)))
 """
 
 
@@ -63,6 +66,9 @@ def test_each_message_names_what_was_given_and_what_is_allowed():
             "rule must be an object with init and update",
             "leader_optimizer cannot be LBFGS",
             "must be a whole number from 1, got True",
+            "got GradientTransformation, which has no weights to keep",
+            "RuleOptimizer got GradientTransformation for its rule",
+            "lr of param group 1 is tensor(1.); it must be a finite number of at least 0",
         ),
         strict=True,
     ):

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn, optim
 
 from bilevel.errors import CheckpointError, ConfigurationError
 from bilevel.learned.grouped import Grouped
+from bilevel.learned.optimizer_checks import Member, refilled, require_distinct, require_factor, require_place
 from bilevel.rules.module import ModuleRule, evaluating
 from bilevel.rules.protocol import Rule
-from bilevel.tree import Tree, leaves, replace_leaves
-
-
-class Member(NamedTuple):
-    """A parameter of the optimizer, its name (for messages only, if it has none of its own), and its group's factor."""
-
-    parameter: Tensor
-    name: str
-    lr: float
+from bilevel.tree import Tree, leaves
 
 
 @final
@@ -80,7 +72,8 @@ class RuleOptimizer(optim.Optimizer):
         group, number = self.param_groups[-1], len(self.param_groups)
         if not group["params"]:
             raise ConfigurationError(f"Param group {number} is empty: leave it out, or put its parameters in.")
-        _require_factor(group["lr"], f"The lr of param group {number}")
+        require_factor(group["lr"], f"The lr of param group {number}")
+        require_distinct([one.name for one in self.members])
         if self._part_of:
             self._assign()
 
@@ -160,7 +153,7 @@ class RuleOptimizer(optim.Optimizer):
         mine, rule = [members[i] for i in block["members"]], self._parts[block["part"]]
         if all(one.parameter.grad is None for one in mine):
             return
-        _require_place(rule, mine)
+        require_place(rule, mine)
         z = self._tree(mine, [p for p, _, _ in mine])
         slopes = self._tree(mine, [torch.zeros_like(p) if p.grad is None else p.grad for p, _, _ in mine])
         # A rule of ours leaves the gradients alone, which others may want to look at after the step.
@@ -180,17 +173,7 @@ class RuleOptimizer(optim.Optimizer):
         if part >= len(self._parts) or max(numbers) >= len(members):
             raise CheckpointError("The saved state is of an optimizer with more parameters, or of another rule.")
         fresh = self._begin(part, numbers, members)["state"]
-        wanted = leaves(fresh)
-        if list(map(_kind, found)) != list(map(_kind, wanted)):
-            raise CheckpointError(
-                f"The saved state holds {list(map(_kind, found))}, and this rule has {list(map(_kind, wanted))} for "
-                "its parameters: it was saved with another rule or another model."
-            )
-        copies = [
-            new.to(old.device, copy=True) if isinstance(old, Tensor) else new
-            for new, old in zip(found, wanted, strict=True)
-        ]
-        return {"part": part, "members": list(numbers), "state": replace_leaves(fresh, copies)}
+        return {"part": part, "members": list(numbers), "state": refilled(fresh, found)}
 
     def _tree(self, members: list[Member], tensors: list[Tensor]) -> Tree:
         """Return a tensor for each member by its name, as rules are trained on them; without names, as a tuple."""
@@ -210,30 +193,4 @@ class RuleOptimizer(optim.Optimizer):
             self._parts = list(self.rule.rules)
             self._part_of = self.rule.assign([one.name for one in members])
         for number, part in enumerate(self._parts):
-            _require_place(part, [one for one, of in zip(members, self._part_of, strict=True) if of == number])
-
-
-def _require_factor(lr: Any, what: str) -> None:
-    """Raise unless ``lr`` is a number that updates can be multiplied by."""
-    if isinstance(lr, Tensor) or not (math.isfinite(lr) and lr >= 0):
-        raise ConfigurationError(
-            f"{what} is {lr!r}; it must be a finite number of at least 0. It multiplies the rule's updates, so that 1 "
-            "is what the rule was trained for."
-        )
-
-
-def _require_place(rule: Rule, members: list[Member]) -> None:
-    """Raise unless all parameters have the dtype and the device of the rule's own."""
-    own = next(rule.parameters(), None) if isinstance(rule, nn.Module) else None
-    if own is None:
-        return
-    for p, name, _ in members:
-        if (p.dtype, p.device) != (own.dtype, own.device):
-            raise ConfigurationError(
-                f"The rule {type(rule).__name__} is {own.dtype} on {own.device}, and the parameter {name} is {p.dtype} "
-                f"on {p.device}: call rule.to(...) before it becomes an optimizer, or move the model."
-            )
-
-
-def _kind(leaf: Any) -> str:
-    return f"{leaf.dtype} {tuple(leaf.shape)}" if isinstance(leaf, Tensor) else type(leaf).__name__
+            require_place(part, [one for one, of in zip(members, self._part_of, strict=True) if of == number])

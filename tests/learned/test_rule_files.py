@@ -32,7 +32,7 @@ INPUTS = (
     learned.Noise(0.1),
 )
 RULES = {
-    "lstm": (lambda: learned.LSTM(), NAMED),
+    "lstm": (learned.LSTM, NAMED),
     "lstm of other settings": (lambda: learned.LSTM(4, 3, inputs=INPUTS, scale=-0.5, zero_last=True), NAMED),
     "mlp": (lambda: learned.MLP(5, (7, 6), inputs=INPUTS), FIVE),
     "mlp without hidden layers": (lambda: learned.MLP(1, ()), NAMED),
@@ -134,7 +134,9 @@ def test_what_cannot_be_described_is_refused(tmp_path):
     class MLP(rules.Composite):
         """Of the same name as another."""
 
-        settings = {}
+        @property
+        def settings(self):
+            return {}
 
         def init(self, params): ...
 

@@ -1,0 +1,73 @@
+"""What `RuleOptimizer` holds, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from bilevel.errors import CheckpointError, ConfigurationError
+from bilevel.rules.protocol import Rule, State
+from bilevel.tree import leaves, replace_leaves
+
+
+class Member(NamedTuple):
+    """A parameter of the optimizer, its name (for messages only, if it has none of its own), and its group's factor."""
+
+    parameter: Tensor
+    name: str
+    lr: float
+
+
+def require_factor(lr: Any, what: str) -> None:
+    """Raise unless ``lr`` is a number that updates can be multiplied by."""
+    if isinstance(lr, Tensor) or not (math.isfinite(lr) and lr >= 0):
+        raise ConfigurationError(
+            f"{what} is {lr!r}; it must be a finite number of at least 0. It multiplies the rule's updates, so that 1 "
+            "is what the rule was trained for."
+        )
+
+
+def require_place(rule: Rule, members: Sequence[Member]) -> None:
+    """Raise unless all parameters have the dtype and the device of the rule's own."""
+    own = next(rule.parameters(), None) if isinstance(rule, nn.Module) else None
+    if own is None:
+        return
+    for p, name, _ in members:
+        if (p.dtype, p.device) != (own.dtype, own.device):
+            raise ConfigurationError(
+                f"The rule {type(rule).__name__} is {own.dtype} on {own.device}, and the parameter {name} is {p.dtype} "
+                f"on {p.device}: call rule.to(...) before it becomes an optimizer, or move the model."
+            )
+
+
+def require_distinct(names: Sequence[str]) -> None:
+    """Raise if a name comes twice."""
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ConfigurationError(
+            f"Two parameters have the same name: {', '.join(sorted(twice))}. Give them names of their own, or none."
+        )
+
+
+def refilled(fresh: State, found: Sequence[Any]) -> State:
+    """Return ``fresh`` with the entries ``found`` in place of its own, copies on its device.
+
+    Raises:
+        CheckpointError: if they are of other kinds, dtypes or shapes.
+    """
+    wanted = leaves(fresh)
+    theirs, ours = list(map(_kind, found)), list(map(_kind, wanted))
+    if theirs != ours:
+        raise CheckpointError(
+            f"The saved state holds {theirs}, and this rule has {ours} for its parameters: it was saved with another "
+            "rule or another model."
+        )
+    pairs = zip(found, wanted, strict=True)
+    copies = [new.to(old.device, copy=True) if isinstance(old, Tensor) else new for new, old in pairs]
+    return replace_leaves(fresh, copies)
+
+
+def _kind(leaf: Any) -> str:
+    return f"{leaf.dtype} {tuple(leaf.shape)}" if isinstance(leaf, Tensor) else type(leaf).__name__
