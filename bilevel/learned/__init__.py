@@ -34,6 +34,7 @@ from bilevel.learned.rule_file import SavedRule, load, save
 from bilevel.learned.skip import SkipToLast
 from bilevel.learned.slim import Slim
 from bilevel.learned.small import Small
+from bilevel.learned.watched import Watched
 from bilevel.learned.wide import Wide
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "Small",
     "Start",
     "View",
+    "Watched",
     "Wide",
     "factored",
     "load",

@@ -11,6 +11,7 @@ from torch import Tensor
 from bilevel.errors import ConfigurationError
 from bilevel.learned.inputs import Input, Memory, View
 from bilevel.rules.module import ModuleRule
+from bilevel.rules.protocol import State
 from bilevel.tree import Tree, leaves
 
 
@@ -42,6 +43,15 @@ class LearnedRule(ModuleRule, abc.ABC):
     def sees_gradient(self) -> bool:
         """Whether any input depends on the gradient."""
         return any(one.sees_gradient for one in self.inputs)
+
+    def saturation(self, grads: Tree, state: State, *, params: Tree) -> dict[str, Tensor]:
+        """Return the share of saturated inputs, if any of them can be saturated."""
+        views = [View(z, gradient) for z, gradient in self._pairs(params, grads)]
+        masks = [mask for one in self.inputs for view in views if (mask := one.saturated(view)) is not None]
+        if not masks:
+            return {}
+        count = sum(mask.numel() for mask in masks)
+        return {"saturated_inputs": torch.stack([mask.count_nonzero() for mask in masks]).sum() / count}
 
     def _remember(self, z: Tensor) -> tuple[Memory, ...]:
         """Return the inputs' memories for a start at ``z``."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bilevel.errors import ConfigurationError
 from bilevel.rules.composite import Composite
+from bilevel.rules.module import ModuleRule
 from bilevel.rules.protocol import Rule, State
 from bilevel.tree import Tree, leaves, replace_leaves
 
@@ -78,6 +79,16 @@ class Grouped(Composite):
             )
             updates |= mine
         return replace_leaves(grads, [updates[name] for name in _names(grads)]), after
+
+    def saturation(self, grads: Tree, state: State, *, params: Tree) -> dict[str, Tensor]:
+        """Return the shares of each pattern's rule, the pattern before their names."""
+        slopes, iterates = self._groups(grads), self._groups(params)
+        return {
+            f"{pattern} {name}": share
+            for pattern, rule in zip(self.patterns, self.rules, strict=True)
+            if isinstance(rule, ModuleRule)
+            for name, share in rule.saturation(slopes[pattern], state[pattern], params=iterates[pattern]).items()
+        }
 
     def assign(self, names: Sequence[str]) -> list[int]:
         """Return for each name the number of the first pattern that it matches.

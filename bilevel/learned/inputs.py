@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from bilevel.errors import ConfigurationError
@@ -72,6 +72,10 @@ class Input(abc.ABC):
         """Return the memory for the next update; by default it never changes."""
         return view.memory
 
+    def saturated(self, view: View) -> Bool[Tensor, "*shape"] | None:
+        """Return where a plane has reached the end of its range; ``None`` if none has an end."""
+        return None
+
 
 @final
 @dataclass(frozen=True)
@@ -125,6 +129,10 @@ class Direction(Input):
     def read(self, view: View) -> tuple[Float[Tensor, "*shape"], ...]:
         """Return the preprocessed direction."""
         return self.preprocess(-(view.gradient.detach() if self.detach else view.gradient))
+
+    def saturated(self, view: View) -> Bool[Tensor, "*shape"] | None:
+        """Return where the preprocessing has reached an end."""
+        return self.preprocess.saturated(-view.gradient)
 
 
 @final

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, TypeAlias, final
+from typing import Any, Final, TypeAlias, final
 
 import torch
 from jaxtyping import Float
@@ -13,12 +13,15 @@ from torch import Tensor, nn
 from bilevel.errors import ConfigurationError
 from bilevel.learned.base import LearnedRule
 from bilevel.learned.inputs import Direction, Input
-from bilevel.learned.lstm_columns import Inputs, advance
+from bilevel.learned.lstm_columns import Inputs, advance, saturated_gates
 from bilevel.learned.lstm_layer import pack
 from bilevel.learned.preprocess import LogSign
 from bilevel.rules.protocol import State
 from bilevel.tree import Tree, leaves, replace_leaves
 from bilevel.vector import split
+
+SAMPLE: Final = 1024
+"""How many coordinates `LSTM.saturation` looks at, at most."""
 
 Cells: TypeAlias = tuple[tuple[Tensor, Tensor], ...]
 """h and c of each layer, one row a coordinate."""
@@ -111,31 +114,46 @@ class LSTM(LearnedRule):
             ConfigurationError: if ``params`` is missing, or the state belongs to another number of coordinates.
         """
         pairs = self._pairs(params, grads)
+        seen, after = self._seen(pairs, state)
+        if _columns_are_faster(seen):
+            u, cells = self._by_columns(seen, state["cells"], inplace=inplace and not torch.is_grad_enabled())
+        else:
+            u, cells = self._by_rows(seen, state["cells"])
+        updates = split(u, [z for z, _ in pairs])
+        return replace_leaves(grads, updates), {"inputs": after, "cells": cells}
+
+    def saturation(self, grads: Tree, state: State, *, params: Tree) -> dict[str, Tensor]:
+        """Return the shares of saturated inputs and of saturated gates, the latter of a sample of the coordinates."""
+        seen, _ = self._seen(self._pairs(params, grads), state)
+        every = -(-seen.shape[1] // SAMPLE)
+        share = saturated_gates(self._inputs(seen, state["cells"], every))
+        return super().saturation(grads, state, params=params) | {"saturated_gates": share}
+
+    def _seen(self, pairs: list[tuple[Tensor, Tensor]], state: State) -> tuple[Float[Tensor, "planes n"], State]:
+        """Return what the inputs show, one row a plane, whose columns are all coordinates; and the next memories."""
         planes: list[list[Tensor]] = []
         after: list[State] = []
         for (z, gradient), memories in zip(pairs, state["inputs"], strict=True):
             read, kept = self._read(z, gradient, memories)
             planes.append([plane.reshape(-1) for plane in read])
             after.append(kept)
-        # One row a plane, whose columns are the coordinates of all tensors.
         seen = torch.cat([one for row in zip(*planes, strict=True) for one in row]).reshape(self.planes, -1)
         if seen.shape[1] != len(state["cells"][0][0]):
             raise ConfigurationError(
                 f"LSTM got {seen.shape[1]} coordinates and a state of {len(state['cells'][0][0])}: "
                 "call init for a z of another shape"
             )
-        if _columns_are_faster(seen):
-            u, cells = self._by_columns(seen, state["cells"], inplace=inplace and not torch.is_grad_enabled())
-        else:
-            u, cells = self._by_rows(seen, state["cells"])
-        updates = split(u, [z for z, _ in pairs])
-        return replace_leaves(grads, updates), {"inputs": tuple(after), "cells": cells}
+        return seen, tuple(after)
 
-    def _by_columns(self, seen: Float[Tensor, "planes n"], cells: Cells, *, inplace: bool) -> tuple[Tensor, Cells]:
+    def _inputs(self, seen: Float[Tensor, "planes n"], cells: Cells, every: int = 1) -> Inputs:
+        """Return what an update of every n-th coordinate is made of."""
         weight, bias = self.scale * self.output.weight, self.scale * self.output.bias[:, None]
         layers = tuple(pack(cell) for cell in self.cells if isinstance(cell, nn.LSTMCell))
-        states = tuple((h.t(), c.t()) for h, c in cells)
-        u, after = advance(Inputs(seen, states, layers, (weight, bias)), inplace=inplace)
+        states = tuple((h.t()[:, ::every], c.t()[:, ::every]) for h, c in cells)
+        return Inputs(seen[:, ::every], states, layers, (weight, bias))
+
+    def _by_columns(self, seen: Float[Tensor, "planes n"], cells: Cells, *, inplace: bool) -> tuple[Tensor, Cells]:
+        u, after = advance(self._inputs(seen, cells), inplace=inplace)
         return u[0], tuple((h.t(), c.t()) for h, c in after)
 
     def _by_rows(self, seen: Float[Tensor, "planes n"], cells: Cells) -> tuple[Tensor, Cells]:

@@ -80,6 +80,20 @@ def differentiable(inputs: Inputs) -> tuple[Columns, tuple[tuple[Columns, Column
     return torch.addmm(inputs.output[1], inputs.output[0], below), tuple(after)
 
 
+@torch.no_grad()
+def saturated_gates(inputs: Inputs) -> Float[Tensor, ""]:
+    """Return the share of all gates, of every layer, that are within a hundredth of an end of their range."""
+    below, shares = inputs.seen, []
+    for weights, (h, c) in zip(inputs.layers, inputs.states, strict=True):
+        layer = Layer(weights, below.shape[1])
+        layer.forward(below, h, c, *layer.after(slice(0, below.shape[1])))
+        i, f, g, o = layer.gates.chunk(4)
+        centred = torch.cat([2 * i - 1, 2 * f - 1, g, 2 * o - 1])
+        shares.append((centred.abs() > 0.98).to(below.dtype).mean())
+        below = layer.after(slice(0, below.shape[1]))[0]
+    return torch.stack(shares).mean()
+
+
 def _forward(inputs: Inputs, after: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     """Return u, and write the next states into ``after``."""
     count = inputs.seen.shape[1]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from bilevel.errors import ConfigurationError
@@ -28,6 +28,10 @@ class Preprocess(abc.ABC):
     @abc.abstractmethod
     def __call__(self, g: Float[Tensor, "*shape"]) -> tuple[Float[Tensor, "*shape"], ...]:
         """Return the planes of ``g``, in the dtype and on the device of ``g``."""
+
+    def saturated(self, g: Float[Tensor, "*shape"]) -> Bool[Tensor, "*shape"] | None:
+        """Return where a plane has reached the end of its range; ``None`` if none has an end."""
+        return None
 
 
 @final
@@ -120,6 +124,10 @@ class LogSign(Preprocess):
         # The branch not taken is made harmless first, or its infinite derivative would turn into 0 * inf.
         log = torch.log(torch.where(large, size, 1)) / self.p
         return torch.where(large, log, -1), torch.where(large, torch.sign(g), math.exp(self.p) * g)
+
+    def saturated(self, g: Float[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
+        r"""Return where $|g| < e^{-p}$, so that the size plane is -1."""
+        return g.abs() < math.exp(-self.p)
 
 
 def _divide(g: Tensor, by: Tensor) -> Tensor:

@@ -36,6 +36,16 @@ class ModuleRule(nn.Module, abc.ABC):
         they are in any case.
         """
 
+    def saturation(self, grads: Tree, state: State, *, params: Tree) -> dict[str, Tensor]:
+        """Return what shares of the rule's parts have reached the ends of their ranges, by name; by default nothing.
+
+        Args:
+            grads: as in `update`.
+            state: as in `update`.
+            params: the iterate.
+        """
+        return {}
+
     @property
     def settings(self) -> Mapping[str, Any]:
         """The arguments with which the constructor makes the same rule, untrained; those without a name under "*".
