@@ -28,6 +28,7 @@ COMMANDS: dict[str, Entry | Mapping[str, Entry]] = {
         "cleaning": Entry("find the training samples with a wrong label", "train_cleaning", "TrainCleaning"),
         "gail": Entry("imitate an expert, with a discriminator that is moved by any rule", "train_gail", "TrainGAIL"),
         "gail-expert": Entry("an expert to imitate, and its demonstrations", "train_gail_expert", "TrainGAILExpert"),
+        "meta": Entry("a rule that learns to train classifiers robustly", "train_meta", "TrainMeta"),
         "toy": Entry("small games, played in several ways", "train_toy", "TrainToy"),
         "toy-rule": Entry("a rule that learns to play small games", "train_toy_rule", "TrainToyRule"),
     },

@@ -53,7 +53,7 @@ def test_the_overview_names_every_command(capsys):
         (["trian"], "bilevel knows no 'trian'. Known are: demo, train, resume, evaluate, reproduce, report."),
         (
             ["train", "dor"],
-            "bilevel train knows no 'dor'. Known are: dro, ait, cleaning, gail, gail-expert, toy, toy-rule.",
+            "bilevel train knows no 'dor'. Known are: dro, ait, cleaning, gail, gail-expert, meta, toy, toy-rule.",
         ),
         (["train", "dro", "--method", "grad-l3l"], "There is no method 'grad-l3l'. Did you mean grad-l2l? Known are"),
         (["train", "dro", "--data", "mnits"], "There is no data set 'mnits'."),

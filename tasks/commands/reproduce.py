@@ -6,12 +6,12 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, final
+from typing import Annotated, Any, final
 
 import tyro
 from rich.console import Console
 
-from tasks.commands import reproduce_gail
+from tasks.commands import reproduce_gail, reproduce_meta
 from tasks.commands.bars import Bars
 from tasks.commands.base import Command, free_folder, require
 from tasks.commands.summary import show_table
@@ -33,8 +33,10 @@ class Reproduce(Command):
     name: Annotated[str, tyro.conf.Positional]
     """Which one: table2 (white-box attacks), table3 (seconds an epoch), table4 (adversarial interpolation), blackbox
     (transfer from other networks), slim (the slim attackers), curves (against radius and iterations), examples
-    (perturbed images), masking (do they only look robust?) or gail (imitation learning beside its controls); and what
-    the papers do not have: frontier (robustness against training time) and frontier-large (the same at 16/255)."""
+    (perturbed images), masking (do they only look robust?), gail (imitation learning beside its controls) or figure1 to
+    figure4 (rules that learn to train classifiers robustly, on MNIST and CIFAR-10); and what the papers do not have:
+    frontier (robustness against training time), frontier-large (the same at 16/255) and generalisation (how far a rule
+    of figure1 reaches)."""
 
     scale: str = "cpu"
     """How large: cpu (a small network and few images, on 2 cores) or paper (the papers' settings, for a GPU; those of
@@ -71,11 +73,25 @@ class Reproduce(Command):
     iterations: int | None = None
     """Of gail: how many iterations each training has; by default as many as its preset."""
 
+    epsilons: tuple[float, ...] = reproduce_meta.EPSILONS
+    """Of figure1 to figure4: the radii, a panel each."""
+
+    windows: int | None = None
+    """Of figure1 to figure4: how often a rule moves while it learns; by default as often as in its preset."""
+
+    rule: Path | None = None
+    """Of generalisation: the file of a rule that bilevel train meta wrote; by default the one that comes with the
+    package."""
+
     def run(self) -> None:
         """Train, attack, compare."""
-        look_up({**EXPERIMENTS, reproduce_gail.NAME: None}, self.name, "table or figure")
+        known = {**EXPERIMENTS, **dict.fromkeys((reproduce_gail.NAME, *reproduce_meta.WHAT))}
+        look_up(known, self.name, "table or figure")
         if self.name == reproduce_gail.NAME:
             self._imitate()
+            return
+        if self.name in reproduce_meta.WHAT:
+            self._learn_to_train()
             return
         experiment = EXPERIMENTS[self.name]
         look_up(SCALES, self.scale, "scale")
@@ -124,12 +140,37 @@ class Reproduce(Command):
         settings = {"task": "reproduce", "command": command, "name": self.name, **study, "workers": self.workers}
         go_on(Run.create(folder, settings, overwrite=self.overwrite))
 
+    def _learn_to_train(self) -> None:
+        """Make a figure of the robust meta-optimizer."""
+        require(self.workers >= 1, f"workers must be at least 1, got {self.workers}.")
+        study: dict[str, Any] = {
+            "epsilons": list(self.epsilons),
+            "seeds": list(self.seeds),
+            "scale": self.scale,
+            "data_dir": self.data_dir,
+            "windows": self.windows,
+            "rule": None if self.rule is None else str(self.rule),
+        }
+        reproduce_meta.check(self.name, study)
+        folder = self.out or free_folder(Path("runs") / f"{self.name}-{self.scale}")
+        words = [
+            f"--{name.replace('_', '-')} {' '.join(map(str, value)) if isinstance(value, list) else value}"
+            for name, value in study.items()
+            if value is not None
+        ]
+        command = f"bilevel reproduce {self.name} {' '.join(words)}"
+        settings = {"task": "reproduce", "command": command, "name": self.name, **study, "workers": self.workers}
+        go_on(Run.create(folder, settings, overwrite=self.overwrite))
+
 
 def go_on(run: Run) -> None:
     """Do what is missing of a reproduction, and compare."""
     settings = run.config
     if settings["name"] == reproduce_gail.NAME:
         reproduce_gail.go_on(run)
+        return
+    if settings["name"] in reproduce_meta.WHAT:
+        reproduce_meta.go_on(run)
         return
     experiment, scale = EXPERIMENTS[settings["name"]], SCALES[settings["scale"]]
     request = Request(

@@ -8,7 +8,7 @@ from typing import Annotated, final
 
 import tyro
 
-from tasks.commands import demo, reproduce, train_cleaning, train_gail, train_vision
+from tasks.commands import demo, reproduce, train_cleaning, train_gail, train_meta, train_vision
 from tasks.commands.base import Command, require
 from tasks.run import Run
 
@@ -18,6 +18,7 @@ _RESUMED = {
     "ait": train_vision.resume,
     "cleaning": train_cleaning.resume,
     "gail": train_gail.resume,
+    "meta": train_meta.resume,
     "reproduce": reproduce.go_on,
 }
 

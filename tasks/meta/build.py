@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from bilevel.clipping import ClipNorm
 from bilevel.errors import ConfigurationError
 from bilevel.fit import Fitted
-from bilevel.learned import LSTM, Direction, Grouped, Input, Iterate, LogSign
+from bilevel.learned import LSTM, Direction, Grouped, Input, Iterate, LogSign, Watched
 from bilevel.rules.module import ModuleRule
 from bilevel.solver import Solver
 from tasks.meta.attack import ATTACKS, SignAttack
@@ -38,6 +38,8 @@ class MetaTraining:
         data: the data.
         problem: what is learned to be solved.
         rule: the rule.
+        watched: the same rule, with what is noted of it while it learns.
+        clipping: what shortens its gradients.
         solver: whose step is a window.
         curriculum: is called after each step.
         scheduler: of the rule's learning rate, a step a window.
@@ -48,6 +50,8 @@ class MetaTraining:
     data: Halves
     problem: Problem[Any, Any]
     rule: ModuleRule
+    watched: Watched
+    clipping: ClipNorm
     solver: Solver[Any] = field(repr=False)
     curriculum: Curriculum = field(repr=False)
     scheduler: LRScheduler = field(repr=False)
@@ -66,7 +70,8 @@ def build(config: MetaConfig) -> MetaTraining:
     rule = rule_of(config).to(config.device)
     rule.init(problem.start())  # says which pattern matches nothing
     optimizer = optim.Adam(rule.parameters(), lr=config.rate)
-    optimizer.register_step_pre_hook(ClipNorm(config.clip))
+    watched, clipping = Watched(rule), ClipNorm(config.clip)
+    optimizer.register_step_pre_hook(clipping)
     plan = plan_of(config)
     judged = judged_of(config)
 
@@ -77,9 +82,10 @@ def build(config: MetaConfig) -> MetaTraining:
 
     estimator = estimators(config.sigma, config.pairs)[config.estimator]
     limit = config.limit or (1e6 if config.data == QUADRATICS else 100.0)
-    solver = estimator.solver(task, rule, optimizer, truncation=config.truncation, limit=limit)
+    solver = estimator.solver(task, watched, optimizer, truncation=config.truncation, limit=limit)
     scheduler = LambdaLR(optimizer, partial(_falling, windows=config.windows))
-    return MetaTraining(config, data, problem, rule, solver, Curriculum(solver, plan), scheduler)
+    curriculum = Curriculum(solver, plan)
+    return MetaTraining(config, data, problem, rule, watched, clipping, solver, curriculum, scheduler)
 
 
 def data_of(config: MetaConfig) -> Halves:

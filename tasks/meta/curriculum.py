@@ -77,6 +77,10 @@ class Curriculum:
         self._task, self._follower, self._solver = solver.task, solver.follower, solver
         self.plan = plan
 
+    def numbers(self) -> dict[str, float]:
+        """Return the share of the radius and the windows of an episode, as they are now."""
+        return {"radius_share": self._task.share, "episode_windows": float(self._task.episode or 0)}
+
     def __call__(self) -> None:
         """Set what the next window is made with."""
         step = self._solver.step_count

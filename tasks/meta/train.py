@@ -38,8 +38,9 @@ def train(
     """Train a rule as ``config`` says.
 
     The log has a row every ``windows_per_row`` windows: the loss that the rule is judged by at the windows' ends, the
-    norm of its gradient, its rate, seconds, and what became of a new network that it trained on clean images of the
-    meta-training half for an episode's length, measured on validation images (``transfer_...``).
+    norm of its gradient, the share that was clipped, what `bilevel.learned.Watched` notes, its rate, seconds, the share
+    of the attack's radius and the windows of an episode; and what became of a new network that the rule trained on
+    clean images of the meta-training half for a horizon, measured on validation images (``transfer_...``).
 
     Args:
         config: the configuration. Its seed is set here, at the start of a training, and nowhere else.
@@ -65,7 +66,13 @@ def train(
     training = build(config)
 
     def evaluate() -> Mapping[str, float]:
-        return {f"transfer_{name}": value for name, value in transferred(training).items()}
+        seen = {f"transfer_{name}": value for name, value in transferred(training).items()}
+        return {
+            **training.watched.numbers(),
+            **training.clipping.numbers(),
+            **training.curriculum.numbers(),
+            **seen,
+        }
 
     fitted = fit(
         training.solver,
@@ -77,6 +84,7 @@ def train(
         evaluate=evaluate,
         step_schedulers=[training.scheduler],
         after_step=[training.curriculum],
+        extras={"clipping": training.clipping},
         loggers=loggers,
         progress=progress,
         title=config.label if title is None else title,

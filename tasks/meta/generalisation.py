@@ -1,0 +1,105 @@
+"""What a trained rule does with networks and horizons that it did not learn on."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, final
+
+from bilevel.rules.module import ModuleRule
+from tasks.meta.compare import Comparison, Tell
+from tasks.meta.config import MetaConfig
+from tasks.meta.contestants import BILEVEL
+from tasks.report.tables import Cell, Table
+from tasks.run import Run
+
+FURTHER: Final[dict[str, dict[str, Any]]] = {
+    "as learned": {},
+    "5 units": {"hidden": (5,)},
+    "80 units": {"hidden": (80,)},
+    "2 hidden layers": {"hidden": (20, 20)},
+    "3 hidden layers": {"hidden": (20, 20, 20)},
+    "no hidden layer": {"model": "logistic"},
+    "tanh": {"activation": "tanh"},
+    "sigmoid": {"activation": "sigmoid"},
+    "elu": {"activation": "elu"},
+    "convolutions": {"model": "convolutional", "hidden": (32,)},
+}
+"""Other networks, as changes of the configuration."""
+
+LONGER: Final = (3, 10)
+"""Other horizons, as multiples of the one that was learned on."""
+
+
+@final
+@dataclass(frozen=True)
+class Case:
+    """A network and a number of updates."""
+
+    name: str
+    comparison: Comparison
+
+
+def cases(config: MetaConfig, seeds: tuple[int, ...]) -> list[Case]:
+    """Return what the rule of ``config`` is tried on; each with an optimizer tuned to that case.
+
+    Args:
+        config: what it learned on.
+        seeds: a network each.
+    """
+    horizon = config.horizon
+    found = [
+        Case(name, Comparison(replace(config, groups=("*",), **changes), horizon, horizon, seeds))
+        for name, changes in FURTHER.items()
+    ]
+    return found + [Case(f"{n} x the updates", Comparison(config, n * horizon, horizon, seeds)) for n in LONGER]
+
+
+def run_case(case: Case, run: Run, rule: ModuleRule, tell: Tell | None = None) -> list[dict[str, Any]]:
+    """Return the records of a case; those that are in ``run`` already are not made again."""
+    return case.comparison.run(Run(run.part(case.name.replace(" ", "-")), {}), {BILEVEL: rule}, tell)
+
+
+def generalisation_table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
+    """Return a line a case: the rule beside Adam at its best rates there.
+
+    Args:
+        found: the records of each case.
+    """
+    rows = []
+    for name, records in found.items():
+        fields = ("adversarial_loss", "robust", "clean_loss", "clean")
+        mine = [_mean(records, BILEVEL, field) for field in fields]
+        clean = [_mean(records, "Adam (best clean)", field) for field in fields]
+        robust = [_mean(records, "Adam (best adversarial)", field) for field in fields]
+        loss, best = mine[0], min(value for value in (clean[0], robust[0]) if value is not None)
+        verdict = "diverged" if loss is None else "better" if loss < best else "worse"
+        if mine[3] is not None and mine[3] < 0.2:
+            verdict = "does not learn"
+        groups = (mine, clean, robust)
+        cells = [Cell(_loss(g[0]), (f"{_percent(g[1])} adversarial, {_percent(g[3])} clean",)) for g in groups]
+        rows.append((Cell(name), *cells, Cell(verdict)))
+    note = (
+        "Loss on adversarial test images at the end, and accuracies; means over the networks. All see clean images "
+        "only. Adam's rate is the best of a grid for each line by itself, by the clean and by the adversarial loss. The "
+        "rule is as it was trained, on the first line's network. “Better” is a smaller adversarial loss than both of "
+        "Adam's; “does not learn” is a clean accuracy below 20 %."
+    )
+    header = ("network", "the rule", "Adam, best clean", "Adam, best adversarial", "the rule is")
+    return Table("Beyond what the rule learned on", header, tuple(rows), note, numeric=True)
+
+
+def _mean(records: Sequence[Mapping[str, Any]], method: str, field: str) -> float | None:
+    own = [record for record in records if record["method"] == method]
+    if not own or any(record["diverged"] is not None for record in own):
+        return None
+    return statistics.fmean(float(record[field]) for record in own)
+
+
+def _loss(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f} %"
