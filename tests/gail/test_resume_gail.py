@@ -53,15 +53,30 @@ def config_of(case, pendulum):
     return small(**settings, demonstrations=pendulum if "env" in settings else None)
 
 
+def kill(config, folder, *, iteration):
+    """Train in another process, which dies within an iteration; it writes a checkpoint after each three."""
+    command = [sys.executable, str(HERE / "killed_training.py"), str(folder), str(iteration)]
+    command.append(json.dumps(to_dict(config)))
+    done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def test_killed_before_anything_was_done(tmp_path):
+    config = small(method="l2l", iterations=3)
+    straight = train(config, tmp_path / "straight", progress=False)
+    kill(config, tmp_path / "killed", iteration=1)
+    resumed = train(config, tmp_path / "killed", resume=True, progress=False)
+    assert resumed.fitted.resumed_from.name == "step-00000000.pt"
+    same(straight.solver.state_dict(), resumed.solver.state_dict())
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_killed_in_the_middle_of_an_iteration(case, tmp_path, pendulum):
     """Six iterations at a stretch are three, a kill within the fifth, and three more: all players, and the log."""
     config = config_of(case, pendulum)
     straight = train(config, tmp_path / "straight", checkpoint_every=3, progress=False)
     killed = tmp_path / "killed"
-    command = [sys.executable, str(HERE / "killed_training.py"), str(killed), "5", json.dumps(to_dict(config))]
-    done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    kill(config, killed, iteration=5)
     assert [path.name for path in sorted((killed / "checkpoints").glob("*.pt"))][-1] == "step-00000003.pt"
     assert len(metrics(killed)) == 4  # of which the last is of lost work
     resumed = train(config, killed, checkpoint_every=3, resume=True, progress=False)
