@@ -130,6 +130,7 @@ class Comparison:
             "split": "test",
             "attack": attack.name if attack else None,
             "eps": config.eps if attack else None,
+            "n": len(data.test) if attack else None,
         }
         cost = {"rate": contestant.rate, "passes": trace.passes, "seconds": trace.seconds, "steps": self.steps}
         last = {} if trace.diverged else trace.rows[-1]

@@ -36,9 +36,10 @@ def comparison_table(records: Sequence[Record], caption: str, remark: str = "") 
     seeds = sorted({record["seed"] for record in records})
     note = (
         f"Mean over {len(seeds)} networks with the standard deviation, on test images at the end of "
-        f"{records[0]['steps']} updates; “on the way” over all of them. All methods see clean images only, but for {L2L} "
-        "and those on adversarial data. Rates are the best of a grid on validation images, by the loss that is named, "
-        "with other networks. Passes are backward passes, those of attacks among them; seconds are those of the updates. "
+        f"{records[0]['steps']} updates; “on the way” over all of them. All methods see clean images only, but for "
+        f"{L2L} and those on adversarial data. Rates are the best of a grid on validation images, by the loss that is "
+        "named, with other networks. Passes are backward passes, those of attacks among them; seconds are those of the "
+        "updates. "
         f"{TRANSFER} and {L2L} are the paper's rule; “{BILEVEL}” learned what it does here: to lower the adversarial "
         f"loss by clean gradients. {remark}"
     )

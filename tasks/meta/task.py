@@ -122,8 +122,8 @@ def require_updates(horizon: int, truncation: int, what: str = "horizon") -> int
     """
     if horizon < truncation:
         raise ConfigurationError(
-            f"The {what}, {horizon} updates, is shorter than the truncation, {truncation} updates, after which φ "
-            f"moves: choose a {what} of at least {truncation}, or a shorter truncation."
+            f"The {what}, {horizon} updates, is shorter than the truncation, {truncation} updates, after which the "
+            f"rule moves: choose a {what} of at least {truncation}, or a shorter truncation."
         )
     if horizon % truncation:
         raise ConfigurationError(
