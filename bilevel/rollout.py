@@ -20,7 +20,7 @@ class Move:
 
     Attributes:
         z: the iterate before it.
-        state: the rule's state before it.
+        state: the rule's state before it; ``None`` in updates that `bilevel.Checkpointed` makes again.
         gradient: ∇_z q(θ, z) that the rule saw (zeros for a rule that sees no gradient).
     """
 

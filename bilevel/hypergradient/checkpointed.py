@@ -12,7 +12,7 @@ from torch import Tensor
 from bilevel.counts import check_count
 from bilevel.hypergradient.base import Hypergradient, LeaderGradient
 from bilevel.hypergradient.recomputation import Recomputed
-from bilevel.hypergradient.unrolled import Unrolled, through
+from bilevel.hypergradient.unrolled import Unrolled, require_answers, through
 from bilevel.inner import InnerProblem
 from bilevel.rollout import Rollout
 from bilevel.rule_gradient import RuleGradient
@@ -45,31 +45,42 @@ class Checkpointed(Hypergradient):
     Args:
         segment: n, at least 1; ``None`` for the square root of the solver's ``steps``, rounded up.
 
+        answers: as in `Unrolled`: over how many of the last answers the leader's loss is averaged. Of each of them
+            z and its gradient are kept, but not the rule's state, which an LSTM has eighty numbers a coordinate of.
+
     Raises:
-        ConfigurationError: if it is no whole number from 1.
+        ConfigurationError: if one is no whole number from 1, or ``answers`` more than the follower makes a step.
 
     Source: Chen et al. 2016, section 3 (for layers of a network); Griewank and Walther 2000.
     """
 
     segment: int | None = None
+    answers: int = 1
     needs_moves: ClassVar[bool] = True
     needs_graph: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.segment is not None:
             check_count("Checkpointed's segment", self.segment)
+        check_count("Checkpointed's answers", self.answers)
+
+    def check(self, problem: InnerProblem, steps: int) -> None:
+        """Refuse more answers than the follower gives."""
+        require_answers(self, self.answers, steps)
 
     def roll_out(self, problem: InnerProblem, start: Tree, state: State, **settings: Any) -> Rollout:
         """Let the follower move; the answer's graph makes the moves again when it is differentiated."""
+        if settings["keep"] is not None:
+            settings["keep"] = max(settings["keep"], self.answers - 1)
         length = self.segment or math.isqrt(settings["steps"] - 1) + 1
         return Recomputed(problem, length, settings).roll_out(start, state)
 
     def leader_gradient(self, rollout: Rollout, state: Any = None) -> LeaderGradient:
         """Return dℓ/dθ, one segment of the moves after the other."""
-        return through(rollout)
+        return through(rollout, self.answers)
 
     def both_gradients(
         self, rollout: Rollout, phi: Sequence[Tensor], rule_loss: RuleLoss, state: Any = None
     ) -> tuple[LeaderGradient, RuleGradient]:
         """Return both gradients; in a zero-sum task they come from one backward pass."""
-        return Unrolled().both_gradients(rollout, phi, rule_loss, state)
+        return Unrolled(self.answers).both_gradients(rollout, phi, rule_loss, state)

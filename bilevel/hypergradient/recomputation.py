@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ class Recomputed:
     def roll_out(self, start: Tree, state: State) -> Rollout:
         """Return the rollout; its answer, and the iterates that are kept, carry the graph to all that they depend on.
 
-        Its states and gradients are constants.
+        Its gradients and its last state are constants, and the states before that are not kept.
         """
         made: list[Rollout] = []
         inputs = [*leaves(start), *floating(state), *self.parameters]
@@ -71,7 +72,7 @@ class Recomputed:
         trees = [replace_leaves(start, list(outputs[i : i + count])) for i in range(0, len(outputs), count)]
         moves = [move for part in made for move in part.moves]
         iterates = [start, *trees] if self.kept_from == 0 else trees
-        moves = [Move(z, move.state, move.gradient) for z, move in zip(iterates[:-1], moves, strict=True)]
+        moves = [Move(z, None, move.gradient) for z, move in zip(iterates[:-1], moves, strict=True)]
         return Rollout(
             self.problem,
             start,
@@ -93,9 +94,12 @@ class Recomputed:
             known = self.settings.get("first") if first == 0 else None
             # Frozen: what autocast keeps of a parameter must not come from a pass without a graph.
             with frozen(self.parameters):
-                made.append(self.problem.roll_out(z, s, steps=segment.steps, keep=self._keep(segment), first=known))
+                part = self.problem.roll_out(z, s, steps=segment.steps, keep=self._keep(segment), first=known)
+            # Without the states in between, which nobody needs and which may be far larger than the iterates.
+            moves = tuple(Move(move.z, None, move.gradient) for move in part.moves)
+            made.append(dataclasses.replace(part, moves=moves))
             self._segments.append(segment)
-            z, s = made[-1].answer, made[-1].state
+            z, s = part.answer, part.state
         return made
 
     def pull_back(self, cotangents: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:

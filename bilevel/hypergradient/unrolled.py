@@ -60,11 +60,7 @@ class Unrolled(Hypergradient):
 
     def check(self, problem: InnerProblem, steps: int) -> None:
         """Refuse more answers than the follower gives."""
-        if self.answers > steps:
-            raise ConfigurationError(
-                f"Unrolled(answers={self.answers}) averages over more answers than the {steps} that the follower gives "
-                f"a step: pass steps={self.answers} or more to the Solver."
-            )
+        require_answers(self, self.answers, steps)
 
     def roll_out(self, problem: InnerProblem, start: Tree, state: State, **settings: Any) -> Rollout:
         """Let the follower move with the graph of all updates."""
@@ -90,6 +86,15 @@ class Unrolled(Hypergradient):
         gradient = tuple(None if g is None else -g for g in both[: len(phi)])
         require_rule(gradient, rollout)
         return pack(loss, both[len(phi) :], rollout, answer), RuleGradient(-loss.detach(), gradient)
+
+
+def require_answers(method: Hypergradient, answers: int, steps: int) -> None:
+    """Raise `ConfigurationError` if a method averages over more answers than the follower gives."""
+    if answers > steps:
+        raise ConfigurationError(
+            f"{type(method).__name__}(answers={answers}) averages over more answers than the {steps} that the follower "
+            f"gives a step: pass steps={answers} or more to the Solver."
+        )
 
 
 def through(rollout: Rollout, answers: int = 1) -> LeaderGradient:

@@ -119,6 +119,23 @@ def test_a_leader_that_is_the_rule(rule):
     assert all(g.abs().max() > 0 for g in found)
 
 
+@pytest.mark.parametrize("answers", [1, 2, 7, STEPS])
+@pytest.mark.parametrize("segment", [None, 3, 25])
+@pytest.mark.parametrize("rule", ["mlp", "lstm", "noise"])
+def test_a_rule_that_leads_may_be_judged_by_several_answers(rule, segment, answers):
+    wanted, found = (
+        gradient_of(Learning(one), one, method)[0]
+        for one, method in ((RULES[rule](), Unrolled(answers)), (RULES[rule](), Checkpointed(segment, answers)))
+    )
+    for a, b in zip(found, wanted, strict=True):
+        torch.testing.assert_close(a, b, **SAME)
+
+
+def test_more_answers_than_there_are_steps_are_refused():
+    with pytest.raises(bilevel.ConfigurationError, match=r"Checkpointed\(answers=11\) averages over more answers"):
+        gradient_of(Quadratic(), torchopt.sgd(0.3), Checkpointed(answers=11))
+
+
 class Meta(Quadratic):
     """MAML: the follower begins where the leader stands."""
 
