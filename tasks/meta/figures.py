@@ -73,7 +73,7 @@ def _points(records: Sequence[Mapping[str, Any]], field: str) -> list[tuple[floa
     found = []
     for step in sorted({record["x"] for record in records}):
         values = [record[field] for record in records if record["x"] == step]
-        found.append((step, min(values), statistics.fmean(values), max(values)))
+        found.append((float(step), min(values), statistics.fmean(values), max(values)))
     return found
 
 
