@@ -41,6 +41,14 @@ def test_cartpole_gail(capsys):
     assert capsys.readouterr().out == ""  # neither was the tenth iteration
 
 
+def test_meta_optimizer(capsys):
+    """So few windows teach nothing; they show that all parts fit, and that all networks begin alike."""
+    found = runpy.run_path(str(EXAMPLES / "meta_optimizer.py"))["main"](windows=2, hidden=2)
+    assert list(found) == ["the rule", *(f"Adam, {rate}" for rate in ("0.001", "0.003", "0.01", "0.03", "0.1"))]
+    assert found["Adam, 0.03"]["clean"] > 0.8 > found["the rule"]["clean"]
+    assert len(capsys.readouterr().out.splitlines()) == len(found)
+
+
 def test_mountaincar_gail(capsys):
     returns = runpy.run_path(str(EXAMPLES / "mountaincar_gail.py"))["main"](iterations=1, steps=64, episodes=2)
     assert list(returns) == ["expert", "random policy", "gail", "l2l"]
