@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, final
+from typing import Final, final
 
 from torch import nn, optim
 
@@ -116,8 +116,3 @@ def _adam(network: nn.Module, rate: float) -> optim.Optimizer:
 
 def _momentum(network: nn.Module, rate: float) -> optim.Optimizer:
     return optim.SGD(network.parameters(), lr=rate, momentum=0.9)
-
-
-def record_key(record: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return by what a result of a comparison is found again."""
-    return record["method"], record["seed"]
