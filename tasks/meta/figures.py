@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import NullLocator
 
 from tasks.report.drawing.image import name_axes
 from tasks.report.drawing.style import GRID, INK, MUTED, SURFACE, Style, styles
@@ -35,7 +35,8 @@ def panels(curves: Sequence[Mapping[str, Any]], field: str = "adversarial_loss")
     """
     radii = sorted({record["eps"] for record in curves}, key=lambda eps: eps or 0.0)
     looks = styles((record["method"], record["kind"]) for record in curves)
-    figure = Figure(figsize=(1.2 + 3.0 * len(radii), 4.4), dpi=100, facecolor=SURFACE[0], layout="constrained")
+    width = max(6.5, 1.2 + 3.0 * len(radii))
+    figure = Figure(figsize=(width, 4.8), dpi=100, facecolor=SURFACE[0], layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(1, len(radii), squeeze=False, sharey=True)[0]
     handles: dict[str, Any] = {}
@@ -46,7 +47,7 @@ def panels(curves: Sequence[Mapping[str, Any]], field: str = "adversarial_loss")
             if points:
                 handles[method] = _draw(one, points, look)
         name_axes(one, "updates", WORDS[field] if one is axes[0] else "")
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, max(1, len(handles))),
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=int(width // 3),
                   frameon=False, fontsize=9, labelcolor=INK[0])  # fmt: skip
     return figure
 
@@ -91,9 +92,9 @@ def _dress(axes: Any, title: str, *, loss: bool) -> None:
         axes.spines[side].set_visible(False)
     if loss:
         axes.set_yscale("log")
-        axes.set_yticks([0.25, 0.5, 1, 2, 4, 8, 16])
-        axes.yaxis.set_major_formatter(ScalarFormatter())
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.set_yticks([0.3, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 8, 12, 16])
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
     axes.tick_params(which="both", colors=MUTED[0], labelsize=9, length=3, width=0.8)
     axes.grid(visible=True, color=GRID[0], linewidth=0.8)
     axes.set_axisbelow(True)
