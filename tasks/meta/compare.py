@@ -16,6 +16,7 @@ from tasks.meta.data import Halves
 from tasks.meta.mixture import CLEAN
 from tasks.meta.problems import Problem
 from tasks.meta.transfer import Trace, Trial
+from tasks.names import look_up
 from tasks.run import Run
 
 TUNING: Final = 500_000
@@ -36,9 +37,10 @@ class Comparison:
         every: after how many of them it is measured.
         seeds: a network each; all methods begin with the same weights and see the same batches.
         tuning_seeds: so many other networks choose the rates.
+        rivals: the hand-written optimizers by name; ``None`` for all of `tasks.meta.contestants.rivals`.
 
     Raises:
-        ConfigurationError: if a number is out of range.
+        ConfigurationError: if a number is out of range, or an optimizer is unknown.
     """
 
     config: MetaConfig
@@ -46,12 +48,16 @@ class Comparison:
     every: int = 5
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
     tuning_seeds: int = 2
+    rivals: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or not all(0 <= s < TUNING for s in self.seeds):
             raise ConfigurationError(f"seeds must be different numbers from 0 to {TUNING - 1}, got {list(self.seeds)}.")
         if self.tuning_seeds < 1:
             raise ConfigurationError(f"tuning_seeds must be at least 1, got {self.tuning_seeds}.")
+        known = {rival.name: rival for rival in rivals(judged_of(self.config))}
+        for name in self.rivals or ():
+            look_up(known, name, "optimizer to compare with")
 
     def run(self, part: Run, rules: Mapping[str, ModuleRule], tell: Tell | None = None) -> list[dict[str, Any]]:
         """Train and measure what is missing in ``part``, which then holds a record and a curve a method and seed.
@@ -70,7 +76,7 @@ class Comparison:
         problem, judged = problem_of(self.config, data), judged_of(self.config)
         trial = Trial(problem, data.transfer, data.test, CLEAN, attack_of(self.config), self.steps, self.every)
         known = {(record["method"], record["seed"]): record for record in part.results()}
-        others = rivals(judged)
+        others = [one for one in rivals(judged) if self.rivals is None or one.name in self.rivals]
         counts = [len(rival.by) for rival in others]
         total = len(learned(rules, judged)) * len(self.seeds) + sum(counts) * len(self.seeds)
         total += sum(len(rival.rates) for rival in others) * self.tuning_seeds

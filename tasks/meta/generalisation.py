@@ -28,6 +28,8 @@ FURTHER: Final[dict[str, dict[str, Any]]] = {
 }
 """Other networks, as changes of the configuration."""
 
+ADAM: Final = ("Adam",)
+
 LONGER: Final = (3, 10)
 """Other horizons, as multiples of the one that was learned on."""
 
@@ -50,10 +52,12 @@ def cases(config: MetaConfig, seeds: tuple[int, ...]) -> list[Case]:
     """
     horizon = config.horizon
     found = [
-        Case(name, Comparison(replace(config, groups=("*",), **changes), horizon, horizon, seeds))
+        Case(name, Comparison(replace(config, groups=("*",), **changes), horizon, horizon, seeds, rivals=ADAM))
         for name, changes in FURTHER.items()
     ]
-    return found + [Case(f"{n} x the updates", Comparison(config, n * horizon, horizon, seeds)) for n in LONGER]
+    return found + [
+        Case(f"{n} x the updates", Comparison(config, n * horizon, horizon, seeds, rivals=ADAM)) for n in LONGER
+    ]
 
 
 def run_case(case: Case, run: Run, rule: ModuleRule, tell: Tell | None = None) -> list[dict[str, Any]]:

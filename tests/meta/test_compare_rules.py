@@ -17,7 +17,7 @@ from tasks.meta.compare import Comparison
 from tasks.meta.contestants import BILEVEL, L2L, NOT, NOT_ADVERSARIAL, TRANSFER, learned, rivals
 from tasks.meta.data import halves, load_halves
 from tasks.meta.figures import panels, table_of
-from tasks.meta.generalisation import cases
+from tasks.meta.generalisation import cases, generalisation_table
 from tasks.meta.mixture import CLEAN
 from tasks.meta.presets import PRESETS
 from tasks.meta.problems import QuadraticProblem
@@ -177,6 +177,22 @@ def test_the_figures_train_what_the_paper_compares():
     assert len({part_name(config) for config in study.trainings().values()}) == 5
 
 
+def test_failures_are_shown_as_failures():
+    def records(mine, best, clean=0.9, diverged=None):
+        ends = {BILEVEL: mine, "Adam (best clean)": 3.0, "Adam (best adversarial)": best}
+        return [
+            {"method": name, "seed": seed, "adversarial_loss": loss + shift, "robust": 0.5, "clean_loss": 0.3,
+             "clean": clean if name == BILEVEL else 0.9, "diverged": diverged if name == BILEVEL else None}
+            for name, loss in ends.items() for seed, shift in ((1, -0.1), (2, 0.1))
+        ]  # fmt: skip
+
+    found = {"a": records(1.5, 2.0), "b": records(2.5, 2.0), "c": records(1.5, 2.0, clean=0.1)}
+    table = generalisation_table(found | {"d": records(1.5, 2.0, diverged=40)})
+    assert [row[-1].text for row in table.rows] == ["better", "worse", "does not learn", "diverged"]
+    assert [cell.text for cell in table.rows[0]] == ["a", "1.500", "3.000", "2.000", "better"]
+    assert table.rows[3][1].text == "–"
+
+
 def test_beyond_what_was_learned_on():
     names = [case.name for case in cases(QUICK, (1,))]
     assert {"as learned", "80 units", "3 hidden layers", "tanh", "3 x the updates", "10 x the updates"} <= set(names)
@@ -188,6 +204,7 @@ def test_beyond_what_was_learned_on():
     [
         (lambda: Comparison(QUICK, seeds=()), "seeds must be different numbers"),
         (lambda: Comparison(QUICK, tuning_seeds=0), "tuning_seeds must be at least 1"),
+        (lambda: Comparison(QUICK, rivals=("Adma",)), "Did you mean Adam"),
         (lambda: Study("figure5"), "There is no figure 'figure5'"),
         (lambda: Study("figure1", epsilons=()), "epsilons must be different radii"),
         (lambda: Trial(QuadraticProblem(), None, None, CLEAN, None, 5, 2), "steps must be a multiple of every"),
