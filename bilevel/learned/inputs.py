@@ -60,6 +60,11 @@ class Input(abc.ABC):
         """How many planes this input contributes."""
         return 1
 
+    @property
+    def by_rows(self) -> bool:
+        """Whether nothing is remembered, and the planes of a row depend on that row alone; by default not."""
+        return False
+
     def init(self, z: Float[Tensor, "*shape"]) -> Memory:
         """Return the memory of a follower that starts at ``z``; it shares no storage with ``z``."""
         return ()
@@ -99,6 +104,11 @@ class Iterate(Input):
         if not math.isfinite(self.scale) or self.scale == 0:
             raise ConfigurationError(f"Iterate's scale is {self.scale}; it must be finite and not 0")
 
+    @property
+    def by_rows(self) -> bool:
+        """``True``."""
+        return True
+
     def read(self, view: View) -> tuple[Float[Tensor, "*shape"], ...]:
         """Return the iterate."""
         z = view.z.detach() if self.detach else view.z
@@ -125,6 +135,11 @@ class Direction(Input):
     def planes(self) -> int:
         """As many as the preprocessing gives."""
         return self.preprocess.planes
+
+    @property
+    def by_rows(self) -> bool:
+        """As the preprocessing."""
+        return self.preprocess.by_rows
 
     def read(self, view: View) -> tuple[Float[Tensor, "*shape"], ...]:
         """Return the preprocessed direction."""

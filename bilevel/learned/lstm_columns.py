@@ -167,6 +167,8 @@ class _Advance(torch.autograd.Function):
         flat = ctx.saved_tensors
         if not torch.is_grad_enabled():
             return tuple(_backward(Inputs.of(flat), cotangents, seen_too=ctx.needs_input_grad[0]))
+        # Other tensors of the same values: one of the inputs may depend on another, which is not what is asked.
+        flat = [t.view_as(t) for t in flat]
         u, after = differentiable(Inputs.of(flat))
         outputs = [u, *(t for pair in after for t in pair)]
         there = [(t, d) for t, d in zip(outputs, cotangents, strict=True) if d is not None]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from bilevel.errors import ConfigurationError
 from bilevel.learned.base import LearnedRule
 from bilevel.learned.inputs import Direction, Input, Iterate
-from bilevel.learned.perceptron_columns import answers, takes_columns
+from bilevel.learned.perceptron_columns import answers, answers_in_pieces, cut, gathered, in_pieces, takes_columns
 from bilevel.rules.protocol import State
 from bilevel.tree import Tree, leaves, replace_leaves
 from bilevel.vector import join, split
@@ -96,12 +96,29 @@ class MLP(LearnedRule):
         """
         pairs = self._pairs(params, grads)
         iterates = [z for z, _ in pairs]
-        planes, after = self._read(self._rows(iterates), self._rows([g for _, g in pairs]), state)
         if self.size == 1 and takes_columns(self.network):
-            out = answers(self.network, [plane.reshape(-1) for plane in planes])
+            out, after = self._by_columns(pairs, state)
         else:
-            out = self.network(torch.cat(planes, dim=1))
-        return replace_leaves(grads, split(out.reshape(-1), iterates)), after
+            planes, after = self._read(self._rows(iterates), self._rows([g for _, g in pairs]), state)
+            out = self.network(torch.cat(planes, dim=1)).reshape(-1)
+        return replace_leaves(grads, split(out, iterates)), after
+
+    def _by_columns(self, pairs: list[tuple[Tensor, Tensor]], state: State) -> tuple[Tensor, State]:
+        """Return the updates of coordinates that are treated alone, and the next memories."""
+        iterates, gradients = [z for z, _ in pairs], [g for _, g in pairs]
+        pieces = in_pieces(self.network, [*iterates, *gradients])
+        if pieces and all(one.by_rows for one in self.inputs):
+            out = iterates[0].new_empty(sum(z.numel() for z in iterates))
+            parts = (self._read(z[:, None], g[:, None], state)[0] for z, g in gathered(pairs))
+            answers_in_pieces(self.network, ([plane[:, 0] for plane in planes] for planes in parts), out)
+            return out, state
+        planes, after = self._read(self._rows(iterates), self._rows(gradients), state)
+        rows = [plane.reshape(-1) for plane in planes]
+        if not pieces or any(row.requires_grad for row in rows):
+            return answers(self.network, torch.stack(rows)), after
+        out = torch.empty_like(rows[0])
+        answers_in_pieces(self.network, cut(rows), out)
+        return out, after
 
     def _rows(self, tensors: list[Tensor]) -> Float[Tensor, "rows size"]:
         """Return the tensors as rows, none of which straddles two samples."""

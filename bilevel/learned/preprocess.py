@@ -25,6 +25,9 @@ class Preprocess(abc.ABC):
     planes: ClassVar[int] = 1
     """How many planes come out."""
 
+    by_rows: ClassVar[bool] = False
+    """Whether the planes of a row depend on that row alone, so that some rows may be read before others."""
+
     @abc.abstractmethod
     def __call__(self, g: Float[Tensor, "*shape"]) -> tuple[Float[Tensor, "*shape"], ...]:
         """Return the planes of ``g``, in the dtype and on the device of ``g``."""
@@ -38,6 +41,8 @@ class Preprocess(abc.ABC):
 @dataclass(frozen=True)
 class Raw(Preprocess):
     """The gradient as it is: $g$."""
+
+    by_rows: ClassVar[bool] = True
 
     def __call__(self, g: Float[Tensor, "*shape"]) -> tuple[Float[Tensor, "*shape"], ...]:
         """Return ``g``."""
@@ -71,6 +76,8 @@ class SampleRMS(Preprocess):
     Samples are counted by the first dimension; a tensor of less than two dimensions is one sample.
     """
 
+    by_rows: ClassVar[bool] = True
+
     def __call__(self, g: Float[Tensor, "*shape"]) -> tuple[Float[Tensor, "*shape"], ...]:
         """Return ``g`` with a root mean square of 1 a sample; zeros for a zero sample."""
         dims = tuple(range(1 if g.ndim > 1 else 0, g.ndim))
@@ -85,6 +92,8 @@ class SampleRMS(Preprocess):
 @dataclass(frozen=True)
 class Sign(Preprocess):
     r"""The sign of each entry: $\mathrm{sign}(g)$, a constant wherever it is defined."""
+
+    by_rows: ClassVar[bool] = True
 
     def __call__(self, g: Float[Tensor, "*shape"]) -> tuple[Float[Tensor, "*shape"], ...]:
         """Return the signs; 0 for 0."""
@@ -111,6 +120,7 @@ class LogSign(Preprocess):
     """
 
     p: float = 10.0
+    by_rows: ClassVar[bool] = True
     planes: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
