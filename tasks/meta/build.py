@@ -23,7 +23,8 @@ from tasks.meta.data import QUADRATICS, Halves, load_halves
 from tasks.meta.estimators import estimators
 from tasks.meta.mixture import CLEAN, Mixture
 from tasks.meta.networks import Perceptron, ThreeConvolutions
-from tasks.meta.problems import Classification, Problem, QuadraticProblem
+from tasks.meta.problems import Classification, Problem
+from tasks.meta.quadratics import QuadraticProblem
 from tasks.meta.task import Training, require_updates
 from tasks.vision.data import Images
 

@@ -155,6 +155,8 @@ class MetaConfig:
             raise ConfigurationError(f"convolutional has one hidden layer, got hidden={list(self.hidden)}.")
         if self.data == QUADRATICS and self.alpha < 1:
             raise ConfigurationError("Quadratics have no images to perturb: set alpha to 1.")
+        if self.data == QUADRATICS and self.device != "cpu":
+            raise ConfigurationError(f"Quadratics are too small for {self.device}: set the device to cpu.")
         if self.windows % self.windows_per_row:
             raise ConfigurationError(
                 f"windows must be a multiple of windows_per_row, got {self.windows} and {self.windows_per_row}."

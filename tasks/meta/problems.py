@@ -1,4 +1,4 @@
-"""What is learned to be solved: the training of a classifier, or quadratics."""
+"""What is learned to be solved, and first of all the training of a classifier."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from torch.nn.functional import cross_entropy
 from bilevel.errors import ConfigurationError
 from tasks.meta.attack import SignAttack, Weights
 from tasks.meta.mixture import Mixture
-from tasks.meta.quadratics import Points, Quadratics
 from tasks.vision.data import ImageBatch, Images
 
 PoolT = TypeVar("PoolT")
@@ -102,46 +101,3 @@ class Classification(Problem[Images, ImageBatch]):
                 for name, value in found.items():
                     sums[name] = sums[name] + value if name in sums else value
         return {name: float(value) / len(pool) for name, value in sums.items()}
-
-
-@final
-class QuadraticProblem(Problem[Quadratics, Quadratics]):
-    """Several quadratics at once, each with a point of its own; the loss is the sum, so that none sees another.
-
-    Args:
-        count: how many.
-        size: numbers a point.
-    """
-
-    def __init__(self, count: int = 128, size: int = 10) -> None:
-        self.count = count
-        self.size = size
-        with torch.random.fork_rng(devices=[]):
-            self._shape = Points(count, size).requires_grad_(False)
-
-    def network(self) -> nn.Module:
-        """Return random points."""
-        return Points(self.count, self.size)
-
-    def sample(self, pool: Quadratics) -> Quadratics:
-        """Return all functions."""
-        return pool
-
-    def loss(self, weights: Weights, sample: Quadratics, mixture: Mixture, share: float = 1.0) -> Float[Tensor, ""]:
-        """Return the sum of the functions' values; there is nothing to perturb.
-
-        Raises:
-            ConfigurationError: if adversarial examples are asked for.
-        """
-        if mixture.alpha < 1:
-            raise ConfigurationError(
-                f"Quadratics have no images to perturb, and alpha is {mixture.alpha}: set it to 1."
-            )
-        values: Tensor = functional_call(self._shape, dict(weights), (sample,))
-        return values.sum()
-
-    def measure(self, weights: Weights, pool: Quadratics, attack: SignAttack | None) -> dict[str, float]:
-        """Return the mean value as clean_loss."""
-        with torch.no_grad():
-            values: Tensor = functional_call(self._shape, dict(weights), (pool,))
-        return {"clean_loss": float(values.mean())}

@@ -20,7 +20,7 @@ from tasks.meta.figures import panels, table_of
 from tasks.meta.generalisation import cases, generalisation_table
 from tasks.meta.mixture import CLEAN
 from tasks.meta.presets import PRESETS
-from tasks.meta.problems import QuadraticProblem
+from tasks.meta.quadratics import QuadraticProblem
 from tasks.meta.study import FIGURES, Study, part_name
 from tasks.meta.tables import claim, comparison_table
 from tasks.meta.transfer import Trial

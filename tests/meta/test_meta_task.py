@@ -187,6 +187,7 @@ def test_an_explosion_does_not_end_the_training():
         (lambda: replace(QUICK, shown="robust"), "There is no gradient to be shown 'robust'"),
         (lambda: replace(QUICK, estimator="third-order"), "There is no estimator"),
         (lambda: replace(QUICK, data="quadratics"), "set alpha to 1"),
+        (lambda: replace(QUICK, data="quadratics", alpha=1.0, device="cuda"), "set the device to cpu"),
         (lambda: replace(QUICK, model="convolutional", hidden=(3, 3)), "one hidden layer"),
         (lambda: replace(QUICK, groups=()), "at least one, each once"),
         (lambda: replace(QUICK, windows=5), "multiple of windows_per_row"),

@@ -11,8 +11,8 @@ from bilevel.errors import ConfigurationError
 from tasks.meta.attack import ATTACKS, SignAttack
 from tasks.meta.mixture import CLEAN, Mixture
 from tasks.meta.networks import Perceptron, ThreeConvolutions
-from tasks.meta.problems import Classification, QuadraticProblem
-from tasks.meta.quadratics import draw_quadratics
+from tasks.meta.problems import Classification
+from tasks.meta.quadratics import QuadraticProblem, draw_quadratics
 from tasks.vision.attacks import fgsm
 
 MIXTURES = [
