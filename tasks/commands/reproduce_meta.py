@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from tasks.commands.bars import Bars
+from tasks.commands.base import require
 from tasks.commands.summary import show_table
 from tasks.events import Watch
 from tasks.run import Run
@@ -105,7 +106,12 @@ def _cases(settings: dict[str, Any]) -> tuple[Any, list[Any]]:
     saved = load(settings["rule"] or SHIPPED)
     about = {name: value for name, value in saved.about.items() if name != "command"}
     changes = look_up(SCALES, settings["scale"], "scale")
-    config = replace(from_dict(MetaConfig, about), data_dir=settings["data_dir"], **changes)
+    config = replace(from_dict(MetaConfig, about), data_dir=settings["data_dir"])
+    require(
+        config.alpha < 1, "The rule never saw an adversarial example (alpha = 1): there is no robustness to compare."
+    )
+    if config.data in {"mnist", "cifar10"}:  # other sets may have fewer images
+        config = replace(config, **changes)
     return saved.rule, cases(config, tuple(settings["seeds"]))
 
 
