@@ -49,6 +49,10 @@ class Split(abc.ABC):
     def judging(self, batch: ImitationBatch) -> ImitationBatch:
         """Return the pairs on which the rule's answer is judged."""
 
+    def require(self, policy: int, expert: int) -> None:
+        """Raise `bilevel.ConfigurationError` if so many pairs of the players are not enough; by default they are."""
+        return
+
 
 @final
 @dataclass(frozen=True)
@@ -75,19 +79,20 @@ class Halves(Split):
 
     def feeding(self, batch: ImitationBatch) -> ImitationBatch:
         """Return the first halves; the middle pair belongs to them."""
-        self._check(batch)
+        self.require(len(batch.policy), len(batch.expert))
         return ImitationBatch(batch.policy[: _middle(batch.policy)], batch.expert[: _middle(batch.expert)])
 
     def judging(self, batch: ImitationBatch) -> ImitationBatch:
         """Return the second halves."""
-        self._check(batch)
+        self.require(len(batch.policy), len(batch.expert))
         return ImitationBatch(batch.policy[_middle(batch.policy) :], batch.expert[_middle(batch.expert) :])
 
-    def _check(self, batch: ImitationBatch) -> None:
-        if min(len(batch.policy), len(batch.expert)) < 2:
+    def require(self, policy: int, expert: int) -> None:
+        """Raise unless there are two pairs of each player."""
+        if min(policy, expert) < 2:
             raise ConfigurationError(
-                f"Two halves need at least two pairs of each player, got {len(batch.policy)} of the policy and "
-                f"{len(batch.expert)} of the expert: take larger batches, or Whole()."
+                f"Two halves need at least two pairs of each player, got {policy} of the policy and {expert} of the "
+                "expert: take larger batches, or Whole() (without --fresh)."
             )
 
 

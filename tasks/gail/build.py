@@ -85,10 +85,11 @@ def build(config: GAILConfig) -> Training:
         ConfigurationError: if something does not fit: an unknown environment, demonstrations of another one, not enough
             memory for the updater.
     """
-    demonstrations = demonstrations_for(config)
     # Environment i is seeded with that plus i: no two seeds have an environment in common.
     environments = environments_for(config, count=config.environments, seed=STRIDE * config.seed)
+    demonstrations = demonstrations_for(config)
     demonstrations.check(config.env, environments.observation_space, environments.action_space)
+    demonstrations.check_horizon(config.horizon)
     features = Features.of(environments.observation_space, environments.action_space)
     expert = features.rows(demonstrations.observations, demonstrations.actions)
     if config.expert_batch is not None and config.expert_batch > len(expert):
@@ -96,6 +97,8 @@ def build(config: GAILConfig) -> Training:
             f"expert_batch is {config.expert_batch}, and the demonstrations have {len(expert)} pairs: take at most as "
             "many, or leave it out."
         )
+    split = Halves() if config.fresh else Whole()
+    split.require(config.steps, config.expert_batch or len(expert))
     discriminator = Discriminator(
         features.size, config.hidden, SpectralNorm() if config.spectral_norm else AsTheyAre(), config.seed
     )
@@ -113,7 +116,7 @@ def build(config: GAILConfig) -> Training:
         leader=algorithm.policy,
         regularisers=regularisers,
         norm=RunningNorm(features.measured) if config.normalise else None,
-        split=Halves() if config.fresh else Whole(),
+        split=split,
     )
     reward = REWARDS[config.reward]
     if config.method == "frozen":

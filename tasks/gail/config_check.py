@@ -51,6 +51,11 @@ def check(config: GAILConfig) -> None:
             f"{config.method} does not take. Choose one of {', '.join(LEARNED if config.learns else WRITTEN)}, or "
             "another method."
         )
+    if config.method == "l2l" and config.unroll > 1 and not LEARNED[name].unrolls:
+        raise ConfigurationError(
+            f"The updater {name} makes one update a move, got unroll={config.unroll}: its gradients are products of "
+            "two vectors after one update only. Leave unroll at 1, or choose another updater."
+        )
 
 
 def _check_ranges(config: GAILConfig) -> None:
@@ -82,6 +87,10 @@ def _check_steps(config: GAILConfig) -> None:
     if config.steps % config.environments:
         raise ConfigurationError(
             f"steps must be a multiple of environments, got {config.steps} and {config.environments}."
+        )
+    if config.algorithm == "ppo" and config.batch_size < 2:
+        raise ConfigurationError(
+            f"batch_size must be at least 2 with ppo, got {config.batch_size}: it scales advantages by their spread."
         )
     if config.steps < 2:
         raise ConfigurationError("steps must be at least 2: the spread of a single advantage is not known.")

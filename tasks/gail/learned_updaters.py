@@ -30,6 +30,9 @@ class Training(abc.ABC):
     copies: ClassVar[int]
     """How many numbers it keeps a parameter, the parameter itself among them."""
 
+    unrolls: ClassVar[bool] = True
+    """Whether a rule that makes several updates a step can be trained so."""
+
     def prepare(self, rule: ModuleRule) -> None:
         """Change a new rule so that it can be trained in this way; by default it can."""
         return
@@ -57,6 +60,7 @@ class ByFactors(Training):
     """Changes of rank one, which need the parameters alone; see `bilevel.learned.FactoredAdam` for what is exact."""
 
     copies = 1
+    unrolls = False
 
     def prepare(self, rule: ModuleRule) -> None:
         """Let the linear layers keep no gradients."""
@@ -84,6 +88,11 @@ class Corrected(Updater):
 
     network: Network
     by: Training = ByAdam()
+
+    @property
+    def unrolls(self) -> bool:
+        """Whether the training allows it."""
+        return self.by.unrolls
 
     def rule(self, settings: UpdaterSettings, discriminator: Discriminator) -> ModuleRule:
         """Return the corrected step."""

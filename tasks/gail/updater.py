@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 class Updater(abc.ABC):
     """A kind of rule for the discriminator's weights, and how it is trained if it learns."""
 
+    @property
+    def unrolls(self) -> bool:
+        """Whether a move may be several of its updates; by default it may."""
+        return True
+
     @abc.abstractmethod
     def rule(self, settings: UpdaterSettings, discriminator: Discriminator) -> Rule:
         """Return a new rule."""

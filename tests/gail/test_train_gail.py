@@ -19,6 +19,7 @@ from tasks.commands.train_gail import TrainGAIL
 from tasks.gail import frames
 from tasks.gail.config import GAILConfig
 from tasks.gail.demonstrations import Demonstrations, save, shipped
+from tasks.gail.demonstrations.shipped import FOLDER
 from tasks.gail.evaluation import returns_of
 from tasks.gail.presets import DEFAULT, PRESETS
 from tasks.gail.train import restore, train
@@ -49,6 +50,8 @@ QUICK = [
         ({"environments": 1, "steps": 1}, "at least 2"),
         ({"horizon": 0}, "horizon must be above 0"),
         ({"iterations": 0}, "iterations must be above 0"),
+        ({"algorithm": "ppo", "batch_size": 1}, "batch_size must be at least 2 with ppo"),
+        ({"method": "l2l", "updater": "paper-factored", "unroll": 2}, "paper-factored makes one update a move"),
         ({"gamma": 1.5}, r"gamma must lie in \[0, 1\]"),
         ({"kl": math.nan}, "kl must be float"),
         ({"entropy_bonus": -1.0}, "entropy_bonus must be at least 0"),
@@ -76,8 +79,9 @@ def test_what_does_not_fit_is_said_before_anything_is_trained(tmp_path, capsys, 
     car = written(files / "car", "MountainCar-v0", width=2)
     wide = written(files / "wide", width=5)
     continuous = written(files / "continuous", actions=np.zeros((20, 1), dtype=np.float32))
+    plain, fixed = str(FOLDER / "CartPole-v1.npz"), str(FOLDER / "CartPole-v1-horizon-500.npz")
     cases = [
-        (["--env", "CartPole-v9"], "CartPole-v1"),
+        (["--env", "CartPole-v9"], "no environment 'CartPole-v9'. The nearest names are: CartPole-v1"),
         (["--demonstrations", car], "The demonstrations are of MountainCar-v0, the environment is CartPole-v1"),
         (["--demonstrations", wide], "5 numbers an observation"),
         (["--demonstrations", continuous], "actions"),
@@ -85,6 +89,13 @@ def test_what_does_not_fit_is_said_before_anything_is_trained(tmp_path, capsys, 
         (["--env", "Acrobot-v1"], "bilevel train gail-expert --env Acrobot-v1"),
         (["--trajectories", "1000"], "asked for are 1000"),
         (["--expert-batch", "100000"], "expert_batch is 100000"),
+        (["--fresh", "--expert-batch", "1"], "Two halves need at least two pairs of each player"),
+        (["--horizon", "300"], "--horizons 300"),
+        (
+            ["--horizon", "300", "--demonstrations", plain],
+            "end as the environment's do, those of the training take 300 steps",
+        ),
+        (["--demonstrations", fixed], "take 500 steps each, those of the training end as"),
         (["--environments", "4096"], "environments=4096 is more than the steps=2048"),
         (["--preset", "cartpol"], "Did you mean cartpole"),
         (["--method", "l2l", "--updater", "paper", "--hidden", "1000", "1000"], "coordinate-wise"),

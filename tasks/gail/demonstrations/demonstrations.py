@@ -160,6 +160,28 @@ class Demonstrations:
                 f"{where} with {self._kind_of_actions()}; its actions are vectors of shape {action_space.shape}.",
             )
 
+    def check_horizon(self, horizon: int | None) -> None:
+        """Raise unless the demonstrated episodes end as those do among which they are to be used.
+
+        An expert whose episodes ended never shows what comes after the end, which a policy of a fixed horizon meets.
+
+        Args:
+            horizon: the steps of each episode if that is fixed.
+
+        Raises:
+            ConfigurationError: if the demonstrations are of another horizon.
+        """
+        theirs, wanted = (
+            "end as the environment's do" if one is None else f"take {one} steps each"
+            for one in (self.horizon, horizon)
+        )
+        options = f"--env {self.environment}" + ("" if horizon is None else f" --horizons {horizon}")
+        _require(
+            self.horizon == horizon,
+            f"The episodes of these demonstrations of {self.environment} {theirs}, those of the training {wanted}: "
+            f"name others, or make them with `bilevel train gail-expert {options}`.",
+        )
+
     def _kind_of_actions(self) -> str:
         if self.actions.ndim == 1:
             return f"actions that are whole numbers from {int(self.actions.min())} to {int(self.actions.max())}"
