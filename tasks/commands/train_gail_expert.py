@@ -10,6 +10,7 @@ from typing import Annotated, final
 import torch
 import tyro
 
+from bilevel.counts import check_count
 from bilevel.progress import bar_on_terminal
 from tasks.commands.base import Command, free_folder, named_preset
 from tasks.gail.expert_config import ZOO, ExpertConfig
@@ -41,6 +42,7 @@ class TrainGAILExpert(Command):
         """Train, record, and say where the files are."""
         from tasks.gail.expert_run import train_gail_expert  # needs the extra rl, which the help does not
 
+        check_count("threads", self.threads)
         torch.set_num_threads(self.threads)
         folder = self.run_folder or free_folder(Path("runs") / f"gail-expert-{self.config.env.replace('/', '_')}")
         # The environment is named even where it is the default: the other defaults hang on it.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Final, final
 
 from bilevel.errors import ConfigurationError
 from tasks.settings import check_types
+
+_SEEDS: Final = 1_000_000_000  # NumPy's go on to four times that, which leaves room for what is added to them
 
 
 @final
@@ -92,13 +94,19 @@ class ExpertConfig:
                      "subsample"):  # fmt: skip
             if not getattr(self, name) > 0:
                 raise ConfigurationError(f"{name} must be above 0, got {getattr(self, name)}.")
-        if self.damping < 0 or self.seed < 0:
-            raise ConfigurationError(f"damping and seed must be at least 0, got {self.damping} and {self.seed}.")
+        if self.damping < 0:
+            raise ConfigurationError(f"damping must be at least 0, got {self.damping}.")
+        if not 0 <= self.seed < _SEEDS:
+            raise ConfigurationError(f"seed must be a number from 0 to {_SEEDS - 1:,}, got {self.seed}.")
         for name in ("gamma", "gae_lambda"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigurationError(f"{name} must be in [0, 1], got {getattr(self, name)}.")
         if any(size < 1 for size in (*self.hidden, *self.horizons)):
             raise ConfigurationError("hidden and horizons hold whole numbers from 1.")
+        if self.rollout * self.environments < 2:
+            raise ConfigurationError(
+                f"An update needs two steps at least, got rollout={self.rollout} of {self.environments} environment."
+            )
         if self.steps < self.rollout * self.environments:
             raise ConfigurationError(
                 f"steps must be enough for one rollout, {self.rollout} steps in each of {self.environments} "
