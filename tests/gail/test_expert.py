@@ -239,7 +239,7 @@ def test_the_command_leaves_an_expert_and_its_demonstrations(tmp_path, capsys):
         (["--gamma", "2"], "gamma must be in [0, 1], got 2"),
         (["--subsample", "0"], "subsample must be above 0, got 0"),
         (["--horizons", "0"], "hidden and horizons hold whole numbers from 1"),
-        (["--threads", "0"], "threads must be at least 1"),
+        (["--threads", "0"], "threads must be a whole number from 1, got 0"),
         (["--rollout", "1", "--environments", "1"], "An update needs two steps at least, got rollout=1"),
         (["--seed", "5000000000"], "seed must be a number from 0 to"),
     ],
