@@ -82,11 +82,11 @@ def generalisation_table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Ta
         if mine[3] is not None and mine[3] < 0.2:
             verdict = "does not learn"
         groups = (mine, clean, robust)
-        cells = [Cell(_loss(g[0]), (f"{_percent(g[1])} adversarial, {_percent(g[3])} clean",)) for g in groups]
+        cells = [Cell(_shown(*group)) for group in groups]
         rows.append((Cell(name), *cells, Cell(verdict)))
     note = (
-        "Loss on adversarial test images at the end, and accuracies; means over the networks. All see clean images "
-        "only. Adam's rate is the best of a grid for each line by itself, by the clean and by the adversarial loss. "
+        "Loss on adversarial test images at the end, and in brackets the accuracies on adversarial and on clean ones, in "
+        "%; means over the networks. All see clean images only. Adam's rate is the best of a grid for each line by itself, by the clean and by the adversarial loss. "
         "The rule is as it was trained, on the first line's network. “Better” is a smaller adversarial loss than "
         "both of Adam's; “does not learn” is a clean accuracy below 20 %."
     )
@@ -101,9 +101,7 @@ def _mean(records: Sequence[Mapping[str, Any]], method: str, field: str) -> floa
     return statistics.fmean(float(record[field]) for record in own)
 
 
-def _loss(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
+def _shown(loss: float | None, robust: float | None, _: float | None, clean: float | None) -> str:
+    if loss is None or robust is None or clean is None:
+        return "–"
+    return f"{loss:.3f} ({100 * robust:.1f}, {100 * clean:.1f})"

@@ -189,7 +189,9 @@ def test_failures_are_shown_as_failures():
     found = {"a": records(1.5, 2.0), "b": records(2.5, 2.0), "c": records(1.5, 2.0, clean=0.1)}
     table = generalisation_table(found | {"d": records(1.5, 2.0, diverged=40)})
     assert [row[-1].text for row in table.rows] == ["better", "worse", "does not learn", "diverged"]
-    assert [cell.text for cell in table.rows[0]] == ["a", "1.500", "3.000", "2.000", "better"]
+    assert [cell.text for cell in table.rows[0]] == [
+        *("a", "1.500 (50.0, 90.0)", "3.000 (50.0, 90.0)", "2.000 (50.0, 90.0)", "better")
+    ]
     assert table.rows[3][1].text == "–"
 
 
