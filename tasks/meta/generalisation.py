@@ -85,10 +85,10 @@ def generalisation_table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Ta
         cells = [Cell(_shown(*group)) for group in groups]
         rows.append((Cell(name), *cells, Cell(verdict)))
     note = (
-        "Loss on adversarial test images at the end, and in brackets the accuracies on adversarial and on clean ones, in "
-        "%; means over the networks. All see clean images only. Adam's rate is the best of a grid for each line by itself, by the clean and by the adversarial loss. "
-        "The rule is as it was trained, on the first line's network. “Better” is a smaller adversarial loss than "
-        "both of Adam's; “does not learn” is a clean accuracy below 20 %."
+        "Loss on adversarial test images at the end, and in brackets the accuracies on adversarial and on clean images "
+        "in %; means over the networks. All see clean images only. Adam's rate is the best of a grid for each line by "
+        "itself, by the clean and by the adversarial loss. The rule is as it was trained, on the first line's network. "
+        "“Better” is a smaller adversarial loss than both of Adam's; “does not learn” is a clean accuracy below 20 %."
     )
     header = ("network", "the rule", "Adam, best clean", "Adam, best adversarial", "the rule is")
     return Table("Beyond what the rule learned on", header, tuple(rows), note, numeric=True)
