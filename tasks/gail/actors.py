@@ -86,6 +86,8 @@ class PerceptronActor(Actor):
     @staticmethod
     def reads(policy: ActorCriticPolicy) -> bool:
         """Whether ``policy`` is a perceptron with tanh or ReLU between its layers, drawing actions as said above."""
+        if not policy.share_features_extractor:
+            return False
         extractor, hidden = type(policy.pi_features_extractor), type(policy.mlp_extractor)
         if extractor not in (FlattenExtractor, Standardise) or hidden is not MlpExtractor or policy.squash_output:
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +28,10 @@ def make_algorithm(config: GAILConfig, environments: VectorEnvironment) -> OnPol
     Raises:
         ConfigurationError: for an unknown algorithm.
     """
-    return look_up(_ALGORITHMS, config.algorithm, "algorithm")(config, environments)
+    make = look_up(_ALGORITHMS, config.algorithm, "algorithm")
+    with warnings.catch_warnings():  # that the last batch of a pass may be smaller than the others
+        warnings.filterwarnings("ignore", "You have specified a mini-batch size", UserWarning)
+        return make(config, environments)
 
 
 def _trpo(config: GAILConfig, environments: VectorEnvironment) -> OnPolicyAlgorithm:

@@ -151,6 +151,13 @@ def test_every_algorithm_moves_the_policy_towards_rewards(algorithm, capfd):
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.parametrize("algorithm", ["trpo", "ppo"])
+def test_a_last_batch_that_is_smaller_is_no_cause_for_a_warning(algorithm, recwarn):
+    """As in the presets of the paper: 5,000 steps in batches of 128."""
+    learner_for(algorithm=algorithm, batch_size=24)
+    assert [str(one.message) for one in recwarn] == []
+
+
 def test_rewards_that_are_not_finite_do_not_reach_the_policy():
     learner = learner_for(lambda batch, z: torch.full((64,), torch.inf))
     before = {name: tensor.clone() for name, tensor in learner.algorithm.policy.state_dict().items()}

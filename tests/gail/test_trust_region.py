@@ -90,16 +90,19 @@ def test_gradients_of_the_value_function_are_autograds(hidden):
         torch.testing.assert_close(p.grad, gradient, rtol=1e-12, atol=1e-14)
 
 
-def test_a_policy_that_is_no_perceptron_is_moved_by_sb3_contribs_own_code():
-    class Doubled(Standardise.__bases__[0]):
-        def __init__(self, space):
-            super().__init__(space, 4)
+class Doubled(Standardise.__bases__[0]):
+    """Shows the policy twice what there is."""
 
-        def forward(self, observations):
-            return 2 * observations
+    def __init__(self, space):
+        super().__init__(space, 4)
 
-    theirs = algorithm(TRPO, "CartPole-v1", features_extractor_class=Doubled)
-    ours = algorithm(TrustRegion, "CartPole-v1", features_extractor_class=Doubled)
+    def forward(self, observations):
+        return 2 * observations
+
+
+@pytest.mark.parametrize("policy", [{"features_extractor_class": Doubled}, {"share_features_extractor": False}])
+def test_a_policy_that_is_no_perceptron_is_moved_by_sb3_contribs_own_code(policy):
+    theirs, ours = (algorithm(kind, "CartPole-v1", **policy) for kind in (TRPO, TrustRegion))
     rollout = Collector(theirs, theirs.env, np.random.default_rng(0)).collect()
     theirs.rollout_buffer.rewards[:] = np.random.default_rng(1).normal(size=theirs.rollout_buffer.rewards.shape)
     theirs.rollout_buffer.compute_returns_and_advantage(rollout.last_values, rollout.last_done)
