@@ -315,6 +315,10 @@ def test_foreign_and_damaged_data_sets_are_named(tmp_path, monkeypatch):
     with pytest.raises(ConfigurationError, match="does not say which environment it is of"):
         from_minari("minari")
     assert from_minari("minari", environment="Mine-v0").environment == "Mine-v0"
+    for damaged in ('{"env_spec": "{"}', '{"env_spec": "{}"}', '{"env_spec": ["CartPole-v1"]}'):
+        (tmp_path / "minari" / "data" / "metadata.json").write_text(damaged)
+        with pytest.raises(DataError, match=r"main_data\.hdf5 does not say .* name it"):
+            from_minari("minari")
     hdf5.write_bytes(hdf5.read_bytes()[:2000])
     with pytest.raises(DataError, match=r"main_data\.hdf5 is damaged, or no data set of Minari"):
         from_minari("minari")

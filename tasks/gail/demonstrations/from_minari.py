@@ -81,4 +81,9 @@ def _environment(about: Mapping[str, Any], file: Path) -> str:
     specification = about.get("env_spec")
     if specification is None:
         raise ConfigurationError(f"{file} does not say which environment it is of: name it, environment='...'.")
-    return str(json.loads(specification)["id"])
+    try:
+        return str(json.loads(specification)["id"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{file} does not say in a way that can be read which environment it is of: name it, environment='...'."
+        ) from error
