@@ -10,6 +10,7 @@ from typing import Any
 from tasks.gail.build import demonstrations_for
 from tasks.gail.bystanders import EXPERT, RANDOM
 from tasks.gail.config import GAILConfig
+from tasks.gail.controls import RATES
 from tasks.gail.figures import Curve, return_plot
 from tasks.gail.records import environment_of, goal_of, method_of, read_metrics
 from tasks.gail.study import Study
@@ -29,13 +30,21 @@ def study_tables(run: Run, study: Study) -> list[Table]:
         goal, where = goal_of(base, demonstrations_for(base)), environment_of(base)
         if goal is None:
             continue
-        rate = study.rate(run, name)
-        remark = f"Adam's rate, {rate:g}, is the best of a small grid on other seeds."
-        tables.append(comparison_table(where, records, goal, remark))
+        tables.append(comparison_table(where, records, goal, choice(study.rate(run, name))))
         learned = method_of(base)
         others = [method_of(replace(base, method="gail", updater="adam")), method_of(replace(base, method="base"))]
         tables.append(difference_table(where, records, learned, others))
     return tables
+
+
+def choice(rate: float) -> str:
+    """Return how the rate of the hand-written method was chosen, and whether a better one may lie beyond the grid."""
+    tried = ", ".join(f"{one:g}" for one in RATES)
+    end = " It is the last that was tried." if rate in (min(RATES), max(RATES)) else ""
+    return (
+        f"Adam's rate, {rate:g}, is the best of {tried} on other seeds (the highest mean return over the second half "
+        f"of their trainings).{end}"
+    )
 
 
 def draw_study(run: Run, study: Study) -> None:

@@ -38,7 +38,8 @@ def comparison_table(environment: str, records: Sequence[_Record], goal: Goal, r
         f"with a window of at least {goal.reach:g}, “at iteration” says when; what comes later is the share of windows "
         f"of at least {goal.hold:g}, in per cent, the worst window, and the mean return. Of several seeds: the median, "
         "and the range; of “mean after”, “last window” and “fresh episodes” the mean, with its 95 % interval "
-        f"(Student's t). The expert's are the demonstrated episodes. {remark}"
+        "(Student's t). A training whose updater diverged counts up to there, and plays no fresh episodes. Those of "
+        f"the expert are the demonstrated ones. {remark}"
     )
     return Table(f"{environment}{label}", header, tuple(rows), note.strip(), numeric=True)
 
@@ -53,7 +54,7 @@ def difference_table(environment: str, records: Sequence[_Record], learned: str,
         others: with which it is compared.
     """
     own = [record for record in records if record["data"] == environment]
-    mine = _by_seed(own, learned)
+    mine, trained = _by_seed(own, learned), _seeds(own, learned)
     rows = []
     for other in others:
         theirs = _by_seed(own, other)
@@ -64,10 +65,12 @@ def difference_table(environment: str, records: Sequence[_Record], learned: str,
         if differences and width is not None:
             mean = statistics.fmean(differences)
             verdict = "above" if mean > width else "below" if mean < -width else "a tie"
-        rows.append((Cell(f"{learned} against {other}"), _mean(differences), Cell(str(len(both))), Cell(verdict)))
+        seeds = Cell(f"{len(both)} of {len(trained | _seeds(own, other))}")
+        rows.append((Cell(f"{learned} against {other}"), _mean(differences), seeds, Cell(verdict)))
     note = (
         "The difference of the mean return after the goal was first reached, over the seeds in which both reached it, "
-        "with its 95 % interval (Student's t, pairs of the same seed). Where the interval holds 0 it is a tie."
+        "with its 95 % interval (Student's t, pairs of the same seed). Where the interval holds 0 it is a tie. The "
+        "other seeds, in which one of them never reached it, are left out."
     )
     header = ("compared", "difference", "seeds", "verdict")
     return Table(f"{environment}: what the learned part adds", header, tuple(rows), note, numeric=True)
@@ -125,6 +128,10 @@ def _known(records: Sequence[_Record], field: str) -> list[float]:
 def _by_seed(records: Sequence[_Record], method: str) -> dict[int, float]:
     chosen = [record for record in records if record["method"] == method and record.get("mean_after") is not None]
     return {record["seed"]: record["mean_after"] for record in chosen}
+
+
+def _seeds(records: Sequence[_Record], method: str) -> set[int]:
+    return {record["seed"] for record in records if record["method"] == method}
 
 
 def _median(values: Sequence[float], digits: int) -> Cell:

@@ -18,6 +18,7 @@ from tasks.gail.demonstrations import shipped
 from tasks.gail.presets import PRESETS
 from tasks.gail.records import goal_of
 from tasks.gail.study import Study
+from tasks.gail.study_report import choice
 from tasks.gail.sweep import part_name, result_of, sweep
 from tasks.gail.tables import NOT_TESTING, comparison_table, difference_table, half_width
 from tasks.gail.windows import Goal, normalised, stability, trailing_means
@@ -129,12 +130,21 @@ def test_differences_are_taken_seed_by_seed():
     table = difference_table("CartPole-v1", [*rest, *mine], "l2l", ["gail", "base"])
     compared_with, difference, seeds, verdict = table.rows[0]
     assert compared_with.text == "l2l against gail"
-    assert (seeds.text, difference.text, verdict.text) == ("2", "50.5", "above")
+    assert (seeds.text, difference.text, verdict.text) == ("2 of 4", "50.5", "above")
     assert difference.error == f"± {half_width([50.0, 51.0]):.1f}"
-    assert [cell.text for cell in table.rows[1][1:]] == ["–", "0", "–"]
+    assert [cell.text for cell in table.rows[1][1:]] == ["–", "0 of 3", "–"]
     tie = difference_table("CartPole-v1", [*rest, *(record("l2l", s, mean_after=400.0 + 2 * s) for s in (1, 2, 3))],
                            "l2l", ["gail"])  # fmt: skip
     assert tie.rows[0][3].text == "a tie"
+
+
+def test_the_choice_of_the_rate_is_told_with_all_that_were_tried():
+    assert choice(0.01) == (
+        "Adam's rate, 0.01, is the best of 0.001, 0.003, 0.01, 0.03 on other seeds (the highest mean return over the "
+        "second half of their trainings)."
+    )
+    assert choice(0.03).endswith(" It is the last that was tried.")
+    assert choice(0.001).endswith(" It is the last that was tried.")
 
 
 def test_half_a_width_of_an_interval():
