@@ -67,7 +67,8 @@ class GAILConfig:
     """With l2l: the price on the rule's steps, as the rule's loss has it; 0 for the paper's loss, which has none."""
 
     fresh: bool = False
-    """With l2l: take the gradient that the rule sees on one half of the pairs and its loss on the other."""
+    """Take the gradient that any rule sees on one half of the pairs, and the loss that a rule of l2l is trained for on
+    the other."""
 
     discriminator_steps: int = 1
     """How often the discriminator moves an iteration; a rule that learns does so after each."""

@@ -34,7 +34,7 @@ class Episode:
     """An episode in pictures.
 
     Attributes:
-        frames: a picture before each step, and one of the end where it is drawn.
+        frames: a picture before each step; none of the end, after which the next episode is there at once.
         total: what the policy earned.
     """
 
