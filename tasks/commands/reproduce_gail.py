@@ -22,8 +22,11 @@ ENVIRONMENTS = ("cartpole", "mountaincar", "cartpole-fixed", "mountaincar-fixed"
 def check(settings: dict[str, Any]) -> None:
     """Raise `ConfigurationError` if a study cannot be made with a run's settings."""
     with rl_extra():
+        from tasks.gail.build import require_updater
         from tasks.gail.study import Study
-    Study(**_study_of(settings))
+    study = Study(**_study_of(settings))
+    for name in study.environments:  # the rule's turn comes late
+        require_updater(study.base(name))
 
 
 def go_on(run: Run) -> None:

@@ -25,7 +25,7 @@ from tasks.gail.normaliser import RunningNorm
 from tasks.gail.regularisers import EntropyBonus, GradientPenalty, Regulariser
 from tasks.gail.rewards import REWARDS, Frozen
 from tasks.gail.task import Imitation
-from tasks.gail.updaters import Moving, moving
+from tasks.gail.updaters import UPDATERS, Moving, moving
 from tasks.gail.weighting import AsTheyAre, SpectralNorm
 
 STRIDE: Final = 100_000
@@ -76,6 +76,19 @@ def demonstrations_for(config: GAILConfig) -> Demonstrations:
     """
     found = shipped(config.env, config.horizon) if config.demonstrations is None else load(Path(config.demonstrations))
     return found if config.trajectories is None else found.take(config.trajectories)
+
+
+def require_updater(config: GAILConfig) -> None:
+    """Raise unless the discriminator's rule could be built; nothing is built for that but one environment.
+
+    Raises:
+        ConfigurationError: if there is not enough memory for it, or the environment is unknown.
+    """
+    environments = environments_for(config, count=1, seed=0)
+    features = Features.of(environments.observation_space, environments.action_space)
+    environments.close()
+    settings = config.updater_settings
+    UPDATERS[settings.name].check(settings, Discriminator(features.size, config.hidden))
 
 
 def build(config: GAILConfig) -> Training:

@@ -11,6 +11,7 @@ from imitation_cases import small
 
 from bilevel.errors import ConfigurationError
 from tasks.cli import main
+from tasks.commands import reproduce_gail
 from tasks.events import Watch
 from tasks.gail import tables
 from tasks.gail.controls import RATES, compared, rivals
@@ -214,6 +215,15 @@ def test_the_comparison_is_made_by_one_command_and_gone_on_with(tmp_path, capsys
     before = run.results()
     assert main(["resume", str(run.path)]) == 0
     assert run.results() == before
+
+
+def test_a_study_asks_for_the_memory_of_its_rule_before_anything_is_trained(monkeypatch):
+    """Else the rates of the hand-written method would be chosen first, for hours."""
+    study = {"environments": ["cartpole"], "seeds": [1], "updater": "paper", "scale": "cpu", "iterations": None}
+    monkeypatch.setattr("bilevel.memory.available_memory", lambda: 2 * 2**30)
+    with pytest.raises(ConfigurationError, match="341,086,787 parameters .* needs 5.1 GiB of memory, and 2.0 GiB"):
+        reproduce_gail.check(study)
+    reproduce_gail.check({**study, "updater": "paper-factored"})
 
 
 def test_the_command_refuses_a_study_before_a_folder_is_made(tmp_path, capsys, monkeypatch):
