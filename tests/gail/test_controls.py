@@ -221,7 +221,7 @@ def test_a_study_asks_for_the_memory_of_its_rule_before_anything_is_trained(monk
     """Else the rates of the hand-written method would be chosen first, for hours."""
     study = {"environments": ["cartpole"], "seeds": [1], "updater": "paper", "scale": "cpu", "iterations": None}
     monkeypatch.setattr("bilevel.memory.available_memory", lambda: 2 * 2**30)
-    with pytest.raises(ConfigurationError, match="341,086,787 parameters .* needs 5.1 GiB of memory, and 2.0 GiB"):
+    with pytest.raises(ConfigurationError, match=r"341,086,787 parameters .* needs 5\.1 GiB of memory, and 2\.0 GiB"):
         reproduce_gail.check(study)
     reproduce_gail.check({**study, "updater": "paper-factored"})
 
