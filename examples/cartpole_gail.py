@@ -11,6 +11,7 @@ Every episode has 500 steps, whether the pole stands or not: so the reward's sig
 does not move (method="frozen") teaches nothing. On plain CartPole it would teach everything.
 """
 
+import numpy as np
 import torch
 
 import bilevel
@@ -31,6 +32,7 @@ from tasks.gail.task import Imitation
 def main(iterations: int = 150, steps: int = 2048) -> list[float]:
     """Train, and return the mean true return of each iteration in which an episode ended."""
     torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002 (TRPO draws its batches from it)
     environments = make("CartPole-v1", count=4, seed=0, horizon=500)
     expert = shipped("CartPole-v1", horizon=500)
 
