@@ -91,6 +91,9 @@ def main() -> None:
     shape = (chosen.images, 3, chosen.size, chosen.size)
     batch = ImageBatch(torch.rand(shape), torch.randint(10, shape[:1]))
     batch = ImageBatch(batch.x.to(chosen.device), batch.y.to(chosen.device))
+    if chosen.device != "cpu":  # as trainings there have it
+        model = model.to(memory_format=torch.channels_last)
+        batch = ImageBatch(batch.x.contiguous(memory_format=torch.channels_last), batch.y)
     share = flops(Wide(tapered=True)(6, 3), torch.rand(2, 6, 32, 32)) / flops(
         copy.deepcopy(model).cpu(), torch.rand(2, 3, 32, 32)
     )
