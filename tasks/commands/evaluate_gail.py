@@ -32,13 +32,13 @@ def evaluate(run: Run, *, episodes: int, deterministic: bool, film: bool) -> Non
 
     config = config_of(run)
     policy = restore(config, run.path).policy
+    episode = frames.film(policy, config, deterministic=deterministic) if film else None
     returns = returns_of(policy, config, episodes=episodes, deterministic=deterministic)
     record = played_record(config, method_of(config), returns)
     chosen = "likeliest" if deterministic else "drawn"
     run.append_results([{**record, "split": f"{episodes} fresh episodes, actions {chosen}"}])
     print(f"Return in {episodes} fresh episodes: {returns.mean():.2f} ± {record['deviation']:.2f}")
-    if film:
-        episode = frames.film(policy, config, deterministic=deterministic)
+    if episode is not None:
         frames.write_gif(episode.frames, run.figures / "episode.gif")
         frames.write_strip(episode.frames, run.figures / "episode.png")
         print(f"An episode with a return of {episode.total:g}: {run.figures / 'episode.gif'}")

@@ -246,3 +246,12 @@ def test_pictures_need_a_library_that_is_named(monkeypatch):
     training = train(small(iterations=1), progress=False)
     with pytest.raises(ConfigurationError, match=r"CartPole-v1 cannot be drawn: .*pygame"):
         frames.film(training.policy, training.config)
+
+
+def test_an_evaluation_that_cannot_be_drawn_says_so_before_it_plays(tmp_path, capsys, monkeypatch):
+    assert main(["train", "gail", *QUICK, "--run", str(tmp_path / "run")]) == 0
+    before = Run.open(tmp_path / "run").results()
+    monkeypatch.setitem(sys.modules, "pygame", None)
+    assert main(["evaluate", str(tmp_path / "run"), "--episodes", "3", "--film"]) == 2
+    assert "CartPole-v1 cannot be drawn" in capsys.readouterr().err
+    assert Run.open(tmp_path / "run").results() == before
