@@ -9,12 +9,10 @@ from tasks.report.material import gather
 from tasks.report.methods import settings
 from tasks.report.tables import Table, frontier_table, main_table
 from tasks.reproduce.experiment import Experiment, Request
-from tasks.reproduce.step_times import epoch_times
+from tasks.reproduce.step_times import even_seconds
 from tasks.run import Run
-from tasks.vision.build import build
 from tasks.vision.config import DROConfig
 from tasks.vision.sweep import Assessment, Watch, sweep
-from tasks.vision.train import device_of
 
 BY_HAND: Final[tuple[dict[str, Any], ...]] = (
     {"method": "fgsm"},
@@ -53,22 +51,10 @@ class Frontier(Experiment):
         return [replace(base, seed=seed, **change) for change in changes for seed in request.seeds]
 
     def work(self, run: Run, request: Request, watch: Watch) -> None:
-        """Train and attack, then time the trainings against each other.
-
-        Each one's seconds in the results are those of its step in turns with the others', times the number of steps:
-        the trainings of a sweep meet a machine that is now more, now less busy.
-        """
+        """Train and attack, then time the trainings against each other."""
         attacks, configs = Assessment(("AutoAttack", "PGM-20", "own")), self.configs(request)
         sweep(run, configs, attacks, workers=request.workers, watch=watch)
-        if not any("seconds_an_epoch" in record for record in run.results()):
-            made = {config.label: build(config, device=device_of(config)) for config in reversed(configs)}
-            run.append_results(epoch_times(made, request))
-        times = {r["method"]: r["seconds_an_epoch"] for r in run.results() if "seconds_an_epoch" in r}
-        run.append_results(
-            record | {"seconds": request.base.epochs * times[record["method"]]}
-            for record in run.results()
-            if "seconds" in record
-        )
+        even_seconds(run, configs, request)
 
     def tables(self, run: Run, request: Request) -> list[Table]:
         """Return all accuracies, and how far each learned attacker lies above the frontier."""

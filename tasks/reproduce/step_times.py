@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import torch
 
 from tasks.reproduce.experiment import Request
-from tasks.vision.build import Training
+from tasks.run import Run
+from tasks.vision.build import Training, build
+from tasks.vision.config import VisionConfig
+from tasks.vision.train import device_of
 
 ROUNDS: Final = 9
 """How many steps of each training are timed."""
@@ -31,6 +34,30 @@ def epoch_times(trainings: Mapping[str, Training], request: Request) -> list[dic
         _record(request, method, len(training.batches), [times[method] for times in rounds])
         for method, training in trainings.items()
     ]
+
+
+def even_seconds(run: Run, configs: Sequence[VisionConfig], request: Request) -> None:
+    """Let the seconds in the results of a sweep be those of its trainings' steps in turns, times their number.
+
+    The trainings of a sweep meet a machine that is now more, now less busy, so that their own times do not compare.
+    What was timed stays in the results, and is not timed again.
+
+    Args:
+        run: the sweep's run.
+        configs: its trainings, several seeds of each among them.
+        request: what they were asked for.
+    """
+    first = {config.label: config for config in reversed(configs)}
+    known = {record["method"] for record in run.results() if "seconds_an_epoch" in record}
+    if not known.issuperset(first):
+        made = {method: build(config, device=device_of(config)) for method, config in first.items()}
+        run.append_results(epoch_times(made, request))
+    times = {r["method"]: r["seconds_an_epoch"] for r in run.results() if "seconds_an_epoch" in r}
+    run.append_results(
+        record | {"seconds": first[record["method"]].epochs * times[record["method"]]}
+        for record in run.results()
+        if "seconds" in record
+    )
 
 
 def _record(request: Request, method: str, count: int, seconds: list[float]) -> dict[str, Any]:

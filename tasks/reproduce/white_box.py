@@ -10,6 +10,7 @@ from tasks.reproduce.comparison import accuracy_table
 from tasks.reproduce.defences import DEFENCES, NOTHING, trainings
 from tasks.reproduce.experiment import Experiment, Request
 from tasks.reproduce.published import Published
+from tasks.reproduce.step_times import even_seconds
 from tasks.run import Run
 from tasks.vision.config import DROConfig
 from tasks.vision.sweep import Assessment, Watch, sweep
@@ -42,9 +43,10 @@ class WhiteBox(Experiment):
         return [config for configs in self._trainings(request).values() for config in configs]
 
     def work(self, run: Run, request: Request, watch: Watch) -> None:
-        """Train and attack."""
-        attacks = Assessment(tuple(request.scale.attacks.values()))
-        sweep(run, self.configs(request), attacks, workers=request.workers, watch=watch)
+        """Train and attack, then time the trainings against each other."""
+        attacks, configs = Assessment(tuple(request.scale.attacks.values())), self.configs(request)
+        sweep(run, configs, attacks, workers=request.workers, watch=watch)
+        even_seconds(run, configs, request)
 
     def tables(self, run: Run, request: Request) -> list[Table]:
         """Return the table beside the printed one."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.cli import main
-from tasks.reproduce import black_box, curves, frontier
+from tasks.reproduce import black_box, curves, frontier, step_times
 from tasks.reproduce.black_box import BlackBox
 from tasks.reproduce.comparison import accuracy_table
 from tasks.reproduce.curves import Curves
@@ -303,7 +303,7 @@ def test_the_frontier_s_seconds_are_those_of_steps_that_took_turns(tmp_path, mon
         times = {r["method"]: r["seconds_an_epoch"] for r in run.results() if "seconds_an_epoch" in r}
         seconds = {(r["method"], r["seed"]): r["seconds"] for r in run.results() if "seconds" in r}
         assert seconds == {(m, s): REQUEST.base.epochs * times[m] for m in ("fgsm", "pgm-10") for s in (1, 2)}
-        monkeypatch.setattr(frontier, "epoch_times", None)
+        monkeypatch.setattr(step_times, "epoch_times", None)
     assert times["pgm-10"] > times["fgsm"]
 
 
