@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from tasks.events import Watch
+from tasks.run import Run
 
 
 @final
@@ -49,3 +51,17 @@ class Bars(Watch):
             self.progress.start_task(bar)
             self.progress.update(bar, total=1, completed=1, stage="done")
             self.progress.stop_task(bar)
+
+
+@contextmanager
+def bars_of(run: Run, names: Sequence[str]) -> Iterator[Bars]:
+    """Draw bars for the parts of a run; an interrupt says how to go on.
+
+    Raises:
+        KeyboardInterrupt: as the body does, with what the user is told.
+    """
+    try:
+        with Bars(names, Console(stderr=True)) as bars:
+            yield bars
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Stopped. What is done is kept; go on with: bilevel resume {run.path}") from None

@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
-from rich.console import Console
-
-from tasks.commands.bars import Bars
+from tasks.commands.bars import bars_of
 from tasks.commands.base import Command, free_folder, require
 from tasks.commands.summary import show
 from tasks.report import write_report
@@ -92,18 +90,13 @@ def go_on(run: Run) -> None:
     settings = run.config
     seeds = settings["seeds"]
     configs = [config for seed in seeds for config in defences(settings["epochs"], seed)]
-    console = Console(stderr=True)
     print(
         f"Training {len(configs)} defences on scikit-learn's digits (8 x 8 images, eps = {configs[0].eps}) and "
         f"attacking each: about {math.ceil(len(seeds) * (0.5 + settings['epochs'] / 20))} min on 2 cores.",
         flush=True,
     )
-    try:
-        with Bars([part_name(config) for config in configs], console) as bars:
-            sweep(
-                run, configs, Assessment(ATTACKS, curves=True, examples=True), workers=settings["workers"], watch=bars
-            )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"Stopped. What is done is kept; go on with: bilevel resume {run.path}") from None
+    asked = Assessment(ATTACKS, curves=True, examples=True)
+    with bars_of(run, [part_name(config) for config in configs]) as bars:
+        sweep(run, configs, asked, workers=settings["workers"], watch=bars)
     show([run])
     print(f"Report: {write_report([run], run.path, title='Robust digits: every defence, side by side')}")

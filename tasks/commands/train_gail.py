@@ -10,8 +10,8 @@ from typing import Annotated, Any, final
 import tyro
 
 from bilevel.counts import check_count
-from bilevel.loggers import CSVLogger, Logger, TensorBoardLogger
 from tasks.commands.base import Command, free_folder, named_preset
+from tasks.commands.loggers import loggers_of
 from tasks.gail.config import GAILConfig
 from tasks.gail.extra import rl_extra
 from tasks.gail.presets import DEFAULT, PRESETS
@@ -85,15 +85,12 @@ def go_on(run: Run, *, resume: bool) -> None:
     from tasks.gail.records import record_of
 
     config = config_of(run)
-    loggers: list[Logger] = [CSVLogger(run.metrics)]
-    if run.config.get("tensorboard"):
-        loggers.append(TensorBoardLogger(run.path / "tensorboard"))
     trained = train(
         config,
         run.path,
         resume=resume,
         checkpoint_every=run.config.get("checkpoint_every"),
-        loggers=loggers,
+        loggers=loggers_of(run),
         resume_hint=f"bilevel resume {run.path}",
     )
     record = record_of(trained, run.metrics)

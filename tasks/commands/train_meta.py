@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, final
 
 import tyro
-from rich.console import Console
 
 from bilevel.counts import check_count
-from bilevel.loggers import CSVLogger, Logger, TensorBoardLogger
-from tasks.commands.bars import Bars
+from tasks.commands.bars import bars_of
 from tasks.commands.base import Command, free_folder, named_preset
+from tasks.commands.loggers import loggers_of
 from tasks.commands.summary import show_table
 from tasks.meta.config import MetaConfig
 from tasks.meta.presets import DEFAULT, PRESETS
@@ -94,15 +93,12 @@ def go_on(run: Run, *, resume: bool) -> None:
     from tasks.report import write_report
 
     config = config_of(run)
-    loggers: list[Logger] = [CSVLogger(run.metrics)]
-    if run.config.get("tensorboard"):
-        loggers.append(TensorBoardLogger(run.path / "tensorboard"))
     training = train(
         config,
         run.path,
         resume=resume,
         checkpoint_every=run.config.get("checkpoint_every"),
-        loggers=loggers,
+        loggers=loggers_of(run),
         resume_hint=f"bilevel resume {run.path}",
     )
     save(training.rule, run.path / RULE, about={"command": run.config.get("command"), **to_dict(config)})
@@ -135,7 +131,7 @@ def _compared(run: Run, config: MetaConfig, rule: Any) -> list[Any]:
     comparison = Comparison(config, steps, next(n for n in range(-(-steps // 20), steps + 1) if steps % n == 0), seeds)
     method = NOT if config.alpha == 1 else TRANSFER if config.shown == "judged" else BILEVEL
     part = Run(run.part("compared"), {})
-    with Bars(["compared"], Console(stderr=True)) as bars:
+    with bars_of(run, ["compared"]) as bars:
 
         def tell(done: int, total: int) -> None:
             bars.event("compared", "begin", {"steps": total, "done": done})

@@ -10,8 +10,8 @@ from typing import Annotated
 import tyro
 
 from bilevel.counts import check_count
-from bilevel.loggers import CSVLogger, Logger, TensorBoardLogger
 from tasks.commands.base import Command, free_folder, require
+from tasks.commands.loggers import loggers_of
 from tasks.run import Run
 from tasks.settings import flags, from_dict, to_dict
 from tasks.vision.build import build
@@ -70,15 +70,12 @@ class TrainVision(Command, abc.ABC):
 
 def go_on(run: Run, config: VisionConfig, *, resume: bool = False) -> None:
     """Train as a run's settings say, from its last checkpoint if there is one, and say how to go on."""
-    loggers: list[Logger] = [CSVLogger(run.metrics)]
-    if run.config.get("tensorboard"):
-        loggers.append(TensorBoardLogger(run.path / "tensorboard"))
     trained = train(
         config,
         run.path,
         resume=resume,
         checkpoint_every=run.config.get("checkpoint_every"),
-        loggers=loggers,
+        loggers=loggers_of(run),
         title=config.label,
         resume_hint=f"bilevel resume {run.path}",
     )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
 from bilevel.errors import DivergenceError, NonFiniteError
-from tasks.events import Channel, Reporter, Watch, hand_on
+from tasks.events import Channel, Reporter, Watch
 from tasks.gail.config import GAILConfig
 from tasks.gail.extra import rl_extra
 from tasks.run import Run
 from tasks.settings import to_dict
-from tasks.workers import Workers
+from tasks.side_by_side import Job, side_by_side
 
 
 def part_name(config: GAILConfig) -> str:
@@ -52,17 +50,8 @@ def sweep(run: Run, configs: Sequence[GAILConfig], *, workers: int, watch: Watch
     for config in configs:
         if config not in missing:
             watch.event(part_name(config), "end", {})
-    if not missing:
-        return
-    with Workers(multiprocessing.get_context("spawn"), workers) as pool:
-        events: Channel = pool.queue()
-        waiting = {pool.submit(_train, config, run.path, events): config for config in missing}
-        while waiting:
-            done, _ = wait(waiting, timeout=0.1)
-            hand_on(events, watch)
-            for future in done:
-                pool.result(future)
-                watch.event(part_name(waiting.pop(future)), "end", {})
+    jobs: dict[str, Job] = {part_name(config): (_train, (config, run.path)) for config in missing}
+    side_by_side(jobs, workers=workers, watch=watch)
 
 
 def _train(config: GAILConfig, folder: Path, events: Channel) -> bool:

@@ -12,8 +12,6 @@ from typing import final
 import numpy as np
 import torch
 
-from bilevel.checkpoint import CheckpointFolder
-from bilevel.errors import CheckpointError
 from bilevel.fit import fit
 from bilevel.loggers import Logger
 from bilevel.progress import Progress, Quiet, bar_on_terminal
@@ -22,6 +20,7 @@ from tasks.gail.build import Training, build
 from tasks.gail.config import GAILConfig
 from tasks.gail.evaluation import Report
 from tasks.gail.learner import Learner
+from tasks.restored import fitting, last_state
 
 
 def train(
@@ -94,16 +93,11 @@ def restore(config: GAILConfig, folder: str | Path) -> Training:
         ConfigurationError: if ``config`` does not fit.
         CheckpointError: if there is no good checkpoint, or it belongs to another configuration.
     """
-    found = CheckpointFolder(Path(folder) / "checkpoints").latest()
-    if found is None:
-        raise CheckpointError(f"{folder} holds no checkpoint: train first, with this folder.")
+    path, state = last_state(folder)
     with RandomSources().kept_aside():  # the first weights are replaced at once
         training = build(config)
-    path, state = found
-    try:
+    with fitting(path):
         training.solver.load_state_dict(state["solver"])
-    except (CheckpointError, KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{path} does not fit the configuration of its run: {error}") from error
     training.policy.set_training_mode(False)
     return training
 

@@ -12,9 +12,10 @@ from tasks.meta.compare import Comparison
 from tasks.meta.config import MetaConfig
 from tasks.meta.contestants import BILEVEL, NOT, TRANSFER
 from tasks.meta.presets import CIFAR, MNIST
-from tasks.meta.sweep import Job, compare_rules, sweep, train_rule
+from tasks.meta.sweep import compare_rules, train_rule
 from tasks.names import look_up
 from tasks.run import Run
+from tasks.side_by_side import Job, side_by_side
 
 FIGURES: Final[dict[str, MetaConfig]] = {
     "figure1": MNIST,
@@ -102,16 +103,18 @@ class Study:
 
     def learn(self, run: Run, *, workers: int, watch: Watch) -> None:
         """Train the rules."""
-        jobs: list[Job] = [(name, train_rule, (config,)) for name, config in self.trainings().items()]
-        sweep(run, jobs, workers=workers, watch=watch)
+        jobs: dict[str, Job] = {
+            name: (train_rule, (config, name, run.path)) for name, config in self.trainings().items()
+        }
+        side_by_side(jobs, workers=workers, watch=watch)
 
     def compare(self, run: Run, *, workers: int, watch: Watch) -> None:
         """Let them train new networks beside optimizers, and write the results into the run."""
-        jobs: list[Job] = []
+        jobs: dict[str, Job] = {}
         for name, eps in self.comparisons().items():
             rules = {method: part_name(config) for method, config in self.rules(eps).items()}
-            jobs.append((name, compare_rules, (self.comparison(eps), rules)))
-        sweep(run, jobs, workers=workers, watch=watch)
+            jobs[name] = compare_rules, (self.comparison(eps), rules, name, run.path)
+        side_by_side(jobs, workers=workers, watch=watch)
         for name in self.comparisons():
             run.append_results(Run(run.part(name), {}).results())
 

@@ -2,50 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Sequence
-from concurrent.futures import wait
 from pathlib import Path
-from typing import Any
 
-from tasks.events import Channel, Reporter, Watch, hand_on
+from tasks.events import Channel, Reporter
 from tasks.meta.compare import Comparison
 from tasks.meta.config import MetaConfig
 from tasks.run import Run
 from tasks.settings import to_dict
-from tasks.workers import Workers
 
 RULE = "rule.safetensors"
 """The name of a trained rule's file in its folder."""
-
-Job = tuple[str, Callable[..., bool], tuple[Any, ...]]
-"""A part's name, and what does it: it is called with the arguments that follow, the name, the run's folder and a
-channel for events."""
-
-
-def sweep(run: Run, jobs: Sequence[Job], *, workers: int, watch: Watch) -> None:
-    """Do what is missing of ``jobs``. One that was stopped goes on, so that the same call completes the sweep.
-
-    Args:
-        run: the run that holds all parts.
-        jobs: what to do.
-        workers: how many are done at a time.
-        watch: is told what happens.
-
-    Raises:
-        ConfigurationError, CheckpointError: as the training of the first part that fails does.
-        WorkerError: if a process ended by itself.
-        KeyboardInterrupt: after Ctrl-C or SIGTERM. The parts that were going on have kept what they did.
-    """
-    with Workers(multiprocessing.get_context("spawn"), workers) as pool:
-        events: Channel = pool.queue()
-        waiting = {pool.submit(work, *arguments, name, run.path, events): name for name, work, arguments in jobs}
-        while waiting:
-            done, _ = wait(waiting, timeout=0.1)
-            hand_on(events, watch)
-            for future in done:
-                pool.result(future)
-                watch.event(waiting.pop(future), "end", {})
 
 
 def train_rule(config: MetaConfig, name: str, folder: Path, events: Channel) -> bool:

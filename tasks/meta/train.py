@@ -8,13 +8,10 @@ from pathlib import Path
 
 import torch
 
-from bilevel.checkpoint import CheckpointFolder
-from bilevel.errors import CheckpointError
 from bilevel.fit import fit
 from bilevel.learned import RuleOptimizer
 from bilevel.loggers import Logger
 from bilevel.progress import Progress
-from bilevel.rng import RandomSources
 from tasks.meta.build import MetaTraining, attack_of, build
 from tasks.meta.config import MetaConfig
 from tasks.meta.mixture import CLEAN
@@ -101,28 +98,3 @@ def transferred(training: MetaTraining) -> dict[str, float]:
     trial = Trial(training.problem, data.meta, data.validation, CLEAN, attack_of(config), steps, steps)
     trace = trial.run(lambda network: RuleOptimizer(network, training.rule), APART + config.seed)
     return {} if trace.diverged else trace.rows[-1]
-
-
-def restore(config: MetaConfig, folder: str | Path) -> MetaTraining:
-    """Return the parts of a training as they are in its folder's last good checkpoint.
-
-    Args:
-        config: the configuration with which it was trained.
-        folder: where it was trained.
-
-    Raises:
-        ConfigurationError: if ``config`` does not fit.
-        CheckpointError: if there is no good checkpoint, or it belongs to another configuration.
-    """
-    found = CheckpointFolder(Path(folder) / "checkpoints").latest()
-    if found is None:
-        raise CheckpointError(f"{folder} holds no checkpoint: train first, with this folder.")
-    with RandomSources().kept_aside():  # the first weights are replaced at once
-        training = build(config)
-    path, state = found
-    try:
-        training.solver.load_state_dict(state["solver"])
-    except (CheckpointError, KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{path} does not fit the configuration of its run: {error}") from error
-    training.rule.eval()
-    return training

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
 import torch
 
-from tasks.events import Channel, Reporter, Watch, hand_on
+from tasks.events import Channel, Reporter, Watch
 from tasks.run import Run
 from tasks.settings import to_dict
+from tasks.side_by_side import Job, side_by_side
 from tasks.vision.assess import attacks_for, is_assessed, write_curves, write_examples, write_results
 from tasks.vision.config import VisionConfig
 from tasks.vision.train import train
-from tasks.workers import Workers
 
 __all__ = ["Assessment", "Watch", "part_name", "sweep"]
 
@@ -73,32 +71,22 @@ def sweep(
     missing = [config for config in configs if not is_assessed(Run(run.part(part_name(config)), {}))]
     for config in configs:
         if config not in missing:
-            _collect(run, config)
+            _collect(run, part_name(config))
             watch.event(part_name(config), "end", {})
-    if not missing:
-        return
 
     def asked(config: VisionConfig) -> Assessment:
         # A picture for each seed would be too many to look at.
         return replace(assessment, examples=assessment.examples and config.seed == configs[0].seed)
 
-    jobs = [(config, run.path, asked(config)) for config in missing]
-    with Workers(multiprocessing.get_context("spawn"), workers) as pool:
-        events: Channel = pool.queue()
-        waiting = {pool.submit(_train_and_attack, *job, events): job[0] for job in jobs}
-        while waiting:
-            done, _ = wait(waiting, timeout=0.1)
-            hand_on(events, watch)
-            for future in done:
-                pool.result(future)
-                config = waiting.pop(future)
-                _collect(run, config)
-                watch.event(part_name(config), "end", {})
+    jobs: dict[str, Job] = {
+        part_name(config): (_train_and_attack, (config, run.path, asked(config))) for config in missing
+    }
+    side_by_side(jobs, workers=workers, watch=watch, finished=lambda name: _collect(run, name))
 
 
-def _collect(run: Run, config: VisionConfig) -> None:
+def _collect(run: Run, name: str) -> None:
     """Move a part's results into its run."""
-    part = Run(run.part(part_name(config)), {})
+    part = Run(run.part(name), {})
     run.append_results(part.results())
     run.append_curves(part.curves())
 

@@ -11,11 +11,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from bilevel.checkpoint import CheckpointFolder
-from bilevel.errors import CheckpointError
 from bilevel.fit import fit
 from bilevel.loggers import Logger
 from bilevel.progress import Progress
+from tasks.restored import fitting, last_state
 from tasks.vision.build import Training, build
 from tasks.vision.compilation import check_compilable, compile_or_warn
 from tasks.vision.config import VisionConfig
@@ -124,18 +123,13 @@ def restore(
         ConfigurationError: if ``config`` does not fit.
         CheckpointError: if there is no good checkpoint, or it belongs to another configuration.
     """
-    found = CheckpointFolder(Path(folder) / "checkpoints").latest()
-    if found is None:
-        raise CheckpointError(f"{folder} holds no checkpoint: train first, with this folder.")
+    path, state = last_state(folder)
     with torch.random.fork_rng():  # the first weights are replaced at once
         training = build(config, model=model, method=method, split=split, device=device)
-    path, state = found
-    try:
+    with fitting(path):
         training.solver.load_state_dict(state["solver"])
         if training.average is not None:
             training.average.load_state_dict(state["extras"][AVERAGE])
-    except (CheckpointError, KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{path} does not fit the configuration of its run: {error}") from error
     for part in (training.model, training.solver.task.leader, training.solver.rule):
         if isinstance(part, nn.Module):
             part.eval()

@@ -222,7 +222,7 @@ def test_a_study_asks_for_the_memory_of_its_rule_before_anything_is_trained(monk
     study = {"environments": ["cartpole"], "seeds": [1], "updater": "paper", "scale": "cpu", "iterations": None}
     monkeypatch.setattr("bilevel.memory.available_memory", lambda: 2 * 2**30)
     with pytest.raises(ConfigurationError, match=r"341,086,787 parameters .* needs 5\.1 GiB of memory, and 2\.0 GiB"):
-        reproduce_gail.check(study)
+        reproduce_gail.Imitation().check(study)
     reproduce_gail.check({**study, "updater": "paper-factored"})
 
 

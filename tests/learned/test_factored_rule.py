@@ -183,12 +183,17 @@ def test_two_uses_a_step_are_refused() -> None:
 
 def test_a_use_without_a_graph_does_not_count() -> None:
     _, rule = pair()
-    optimizer = learned.FactoredAdam(rule)
+    other = copy.deepcopy(rule)
+    optimizer, same = learned.FactoredAdam(rule), learned.FactoredAdam(other)
     z, g = torch.randn(2, M, dtype=torch.float64)
     with torch.no_grad():
         loss_of(rule, z, g)
     loss_of(rule, z, g).backward()
     optimizer.step()
+    loss_of(other, z, g).backward()
+    same.step()
+    for mine, theirs in zip(rule.parameters(), other.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
 
 
 def test_what_cannot_be_factored_is_refused() -> None:

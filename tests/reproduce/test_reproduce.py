@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.cli import main
+from tasks.events import Watch
 from tasks.reproduce import black_box, curves, frontier, step_times
 from tasks.reproduce.black_box import BlackBox
 from tasks.reproduce.comparison import accuracy_table
@@ -23,7 +24,7 @@ from tasks.run import Run
 from tasks.vision.assess import journal_of
 from tasks.vision.build import build
 from tasks.vision.presets import AIT_PAPER, PAPER
-from tasks.vision.sweep import Watch, part_name
+from tasks.vision.sweep import part_name
 
 SMALL = {
     "model": "small", "width": 4, "epochs": 1, "attacker": "small", "train_images": 250, "validation_images": 40,

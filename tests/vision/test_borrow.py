@@ -8,10 +8,11 @@ import pytest
 
 from bilevel.checkpoint import CheckpointFolder
 from bilevel.errors import CheckpointError
+from tasks.events import Watch
 from tasks.run import Run
 from tasks.vision.borrow import borrow
 from tasks.vision.config import DROConfig
-from tasks.vision.sweep import Assessment, Watch, part_name, sweep
+from tasks.vision.sweep import Assessment, part_name, sweep
 
 BASE = DROConfig(epochs=2, width=4, train_images=256, validation_images=60, test_images=60, method="fgsm", eps=0.031)
 NAME = part_name(BASE)

@@ -17,9 +17,10 @@ from bilevel.checkpoint import CheckpointFolder
 from tasks.cli import main
 from tasks.commands.demo import defences
 from tasks.commands.train_vision import config_of
+from tasks.events import Watch
 from tasks.run import Run
 from tasks.vision.config import DROConfig
-from tasks.vision.sweep import Assessment, Watch, part_name, sweep
+from tasks.vision.sweep import Assessment, part_name, sweep
 from tasks.vision.train import train
 
 BASE = DROConfig(epochs=1, width=4, train_images=300, validation_images=60, test_images=60)

@@ -1,0 +1,70 @@
+"""The tables and figures of adversarial training and adversarial interpolation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, final
+
+from tasks.commands.bars import bars_of
+from tasks.commands.base import require
+from tasks.commands.reproduction import Reproduction
+from tasks.commands.summary import show_table
+from tasks.names import look_up
+from tasks.report import write_report
+from tasks.reproduce.experiment import Experiment, Request
+from tasks.reproduce.scale import SCALES
+from tasks.run import Run
+from tasks.vision.borrow import borrow
+from tasks.vision.sweep import part_name
+
+
+@final
+@dataclass(frozen=True)
+class Classifiers(Reproduction):
+    """One of `tasks.reproduce.experiments.EXPERIMENTS`.
+
+    Args:
+        name: its name.
+        experiment: what it needs.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ("scale", "data", "data_dir", "seeds", "trained")
+
+    name: str
+    experiment: Experiment
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """Look up all names, and the runs that may hold trainings."""
+        look_up(SCALES, settings["scale"], "scale")
+        look_up(dict.fromkeys(self.experiment.data), settings["data"], f"{self.name} for the data set")
+        seeds = settings["seeds"]
+        require(
+            bool(seeds) and len(set(seeds)) == len(seeds) and min(seeds) >= 0,
+            f"seeds must be different numbers from 0, got {seeds}.",
+        )
+        for other in settings["trained"]:
+            Run.open(other)
+
+    def stem(self, settings: Mapping[str, Any]) -> str:
+        """Return name, data and scale."""
+        return f"{self.name}-{settings['data']}-{settings['scale']}"
+
+    def go_on(self, run: Run) -> None:
+        """Train and attack what is missing."""
+        settings, experiment = run.config, self.experiment
+        scale, data_dir = SCALES[settings["scale"]], settings["data_dir"]
+        request = Request(scale, settings["data"], data_dir, tuple(settings["seeds"]), settings["workers"])
+        configs = experiment.configs(request)
+        about = math.ceil(len(configs) * scale.minutes / request.workers)
+        print(f"{experiment.what}: {scale.words}. {len(configs)} trainings, about {about} min.", flush=True)
+        if taken := borrow(run, configs, [Run.open(Path(other)) for other in settings["trained"]]):
+            print(f"Trained already elsewhere: {', '.join(taken)}.", flush=True)
+        with bars_of(run, [part_name(config) for config in configs]) as bars:
+            experiment.work(run, request, bars)
+        tables = experiment.tables(run, request)
+        for table in tables:
+            show_table(table)
+        print(f"Report: {write_report([run], run.path, title=experiment.what, tables=tables)}")
