@@ -223,7 +223,7 @@ def test_a_study_asks_for_the_memory_of_its_rule_before_anything_is_trained(monk
     monkeypatch.setattr("bilevel.memory.available_memory", lambda: 2 * 2**30)
     with pytest.raises(ConfigurationError, match=r"341,086,787 parameters .* needs 5\.1 GiB of memory, and 2\.0 GiB"):
         reproduce_gail.Imitation().check(study)
-    reproduce_gail.check({**study, "updater": "paper-factored"})
+    reproduce_gail.Imitation().check({**study, "updater": "paper-factored"})
 
 
 def test_the_command_refuses_a_study_before_a_folder_is_made(tmp_path, capsys, monkeypatch):
