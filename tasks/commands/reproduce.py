@@ -52,6 +52,10 @@ class Reproduce(Command):
     seeds: tuple[int, ...] = (1,)
     """One training of each kind a seed."""
 
+    precision: str = "32-true"
+    """That of the classifiers' trainings: 32-true or bf16-mixed, which takes half the time where the processor has it.
+    Attacks compute in single precision."""
+
     workers: int = min(2, os.cpu_count() or 1)
     """How many trainings run at a time."""
 

@@ -19,6 +19,7 @@ from tasks.reproduce.scale import SCALES
 from tasks.run import Run
 from tasks.vision.borrow import borrow
 from tasks.vision.sweep import part_name
+from tasks.vision.tables import PRECISIONS
 
 
 @final
@@ -31,7 +32,7 @@ class Classifiers(Reproduction):
         experiment: what it needs.
     """
 
-    options: ClassVar[tuple[str, ...]] = ("scale", "data", "data_dir", "seeds", "trained")
+    options: ClassVar[tuple[str, ...]] = ("scale", "data", "data_dir", "seeds", "precision", "trained")
 
     name: str
     experiment: Experiment
@@ -45,6 +46,7 @@ class Classifiers(Reproduction):
             bool(seeds) and len(set(seeds)) == len(seeds) and min(seeds) >= 0,
             f"seeds must be different numbers from 0, got {seeds}.",
         )
+        look_up(PRECISIONS, settings["precision"], "precision")
         for other in settings["trained"]:
             Run.open(other)
 
@@ -56,7 +58,8 @@ class Classifiers(Reproduction):
         """Train and attack what is missing."""
         settings, experiment = run.config, self.experiment
         scale, data_dir = SCALES[settings["scale"]], settings["data_dir"]
-        request = Request(scale, settings["data"], data_dir, tuple(settings["seeds"]), settings["workers"])
+        seeds, precision = tuple(settings["seeds"]), settings.get("precision", "32-true")
+        request = Request(scale, settings["data"], data_dir, seeds, settings["workers"], precision)
         configs = experiment.configs(request)
         about = math.ceil(len(configs) * scale.minutes / request.workers)
         print(f"{experiment.what}: {scale.words}. {len(configs)} trainings, about {about} min.", flush=True)

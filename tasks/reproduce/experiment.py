@@ -25,6 +25,7 @@ class Request:
         data_dir: the folder of the data's files; ``None`` for the usual one.
         seeds: one training of each kind a seed.
         workers: how many trainings run at a time.
+        precision: that of the trainings, as `MachineSettings` has it; attacks compute in single precision.
     """
 
     scale: Scale
@@ -32,16 +33,18 @@ class Request:
     data_dir: str | None
     seeds: tuple[int, ...]
     workers: int
+    precision: str = "32-true"
 
     @property
     def base(self) -> DROConfig:
         """The settings that all adversarial trainings share."""
-        return replace(self.scale.base, data=self.data, data_dir=self.data_dir)
+        return replace(self.scale.base, data=self.data, data_dir=self.data_dir, precision=self.precision)
 
     @property
     def interpolation(self) -> AITConfig:
         """The settings that all trainings by adversarial interpolation share."""
-        return replace(self.scale.interpolation, data=self.data, data_dir=self.data_dir)
+        base = self.scale.interpolation
+        return replace(base, data=self.data, data_dir=self.data_dir, precision=self.precision)
 
 
 class Experiment(abc.ABC):

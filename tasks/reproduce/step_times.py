@@ -13,6 +13,7 @@ from tasks.reproduce.experiment import Request
 from tasks.run import Run
 from tasks.vision.build import Training, build
 from tasks.vision.config import VisionConfig
+from tasks.vision.machine import fabric_of, precision_of
 from tasks.vision.train import device_of
 
 ROUNDS: Final = 9
@@ -77,10 +78,11 @@ def _record(request: Request, method: str, count: int, seconds: list[float]) -> 
 
 def _step_times(training: Training) -> Iterator[float]:
     """Yield the seconds of one step after another."""
-    batch = next(iter(training.batches))
+    batch, fabric = next(iter(training.batches)), fabric_of(training.config)
     while True:
         begin = time.perf_counter()
-        training.solver.step(batch)
+        with precision_of(fabric):
+            training.solver.step(batch)
         if batch.x.is_cuda:
             torch.cuda.synchronize()
         yield time.perf_counter() - begin
