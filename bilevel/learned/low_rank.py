@@ -50,7 +50,11 @@ class LowRank(Composite):
         self.size = size
         self.down = nn.Parameter(torch.empty(rank, size))
         nn.init.orthogonal_(self.down)
-        self.up = nn.Parameter(torch.zeros(size, rank) if zero_last else self.down.detach().t().clone())
+        self.up = nn.Parameter(
+            torch.zeros(size, rank)
+            if zero_last
+            else self.down.detach().t().clone(memory_format=torch.contiguous_format)
+        )
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -13,13 +13,14 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from bilevel.learned import save
 from bilevel.progress import Progress
 from tasks.report.drawing.image import name_axes, new_figure, png
 from tasks.run import Run
 from tasks.toy.family_play import Play, extragradient, first_hits, learned, optimistic, steps_for
 from tasks.toy.game_batch import Games
 from tasks.toy.rule_config import RuleConfig
-from tasks.toy.rule_file import load_rule, save_rule
+from tasks.toy.rule_file import load_rule
 from tasks.toy.train_rule import TrainedRule, train_rule
 
 TARGETS = (1e-2, 1e-4, 1e-6)
@@ -64,7 +65,7 @@ def train_toy_rule(
     about = {"task": "toy-rule", **asdict(config), "unseen": unseen, "most": most}
     run = Run.create(folder, about, overwrite=overwrite)
     trained = train_rule(config, progress)
-    save_rule(trained.rule, run.checkpoints / "rule.safetensors", asdict(config))
+    save(trained.rule, run.checkpoints / "rule.safetensors", asdict(config))
     _write_losses(trained, run.metrics)
     (run.figures / "training.png").write_bytes(png(training_figure(trained.losses)))
     rule = load_rule(run.checkpoints / "rule.safetensors", batched=True)

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import pytest
+import torch
 
 from tasks.cli import main
 from tasks.events import Watch
@@ -162,6 +163,17 @@ def test_epoch_times_are_the_steps_times_their_number(tmp_path):
     assert table.rows[1][2].text.endswith("/ 12.31")  # 1310.8 / 106.5
 
 
+@pytest.mark.parametrize(("precision", "dtypes"), [("32-true", {torch.float32}), ("bf16-mixed", {torch.bfloat16})])
+def test_steps_are_timed_in_the_precision_of_the_trainings(precision, dtypes):
+    request = replace(REQUEST, precision=precision, seeds=(1,))
+    assert {c.precision for c in EXPERIMENTS["masking"].configs(request)} == {precision}
+    made, seen = build(request.base), set()
+    linear = next(m for m in made.model.modules() if isinstance(m, torch.nn.Linear))
+    linear.register_forward_hook(lambda _module, _inputs, output: seen.add(output.dtype))
+    step_times.epoch_times({"grad-l2l": made}, request)
+    assert seen == dtypes
+
+
 ONE = replace(REQUEST, seeds=(1,))
 AS_PRINTED = replace(ONE, data="cifar10")
 
@@ -281,6 +293,7 @@ def test_what_is_unknown_is_named_before_a_folder_is_made(tmp_path, monkeypatch,
         (["table4", "--data", "svhn"], "There is no table4 for the data set 'svhn'"),
         (["table2", "--seeds", "1", "1"], "seeds must be different"),
         (["table2", "--workers", "0"], "workers must be at least 1"),
+        (["table2", "--precision", "bf16"], "There is no precision 'bf16'. Known are: 32-true, bf16-mixed"),
     ):
         assert main(["reproduce", *words]) == 2
         assert message in capsys.readouterr().err

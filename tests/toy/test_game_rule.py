@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import bilevel
-from bilevel.errors import ConfigurationError
+from bilevel.errors import ConfigurationError, RuleFileError
+from bilevel.learned import LSTM, save
 from tasks.cli import main
 from tasks.run import Run
 from tasks.toy import Duopoly, ToyConfig, play
@@ -18,7 +19,7 @@ from tasks.toy.family_play import anderson, extragradient, first_hits, learned, 
 from tasks.toy.game_batch import Games
 from tasks.toy.game_family import GameFamily
 from tasks.toy.rule_config import RuleConfig
-from tasks.toy.rule_file import load_rule, save_rule
+from tasks.toy.rule_file import load_rule
 from tasks.toy.rule_run import TARGETS, best_per_game, quantile
 from tasks.toy.rule_training import RuleTraining
 from tasks.toy.train_rule import make_rule, train_rule
@@ -182,14 +183,15 @@ def test_the_shipped_rule_beats_both_classical_methods_at_their_best_step_for_ea
 def test_a_rule_survives_its_file_and_nothing_else_is_taken_for_one(tmp_path) -> None:
     rule = make_rule(TINY, batched=False)
     torch.nn.init.normal_(rule.head.weight)
-    save_rule(rule, tmp_path / "rule.safetensors", {"seed": 3})
+    save(rule, tmp_path / "rule.safetensors", {"seed": 3})
     found = load_rule(tmp_path / "rule.safetensors")
     assert (found.memory, found.hidden, found.batched) == (2, 3, False)
     assert all(torch.equal(a, b) for a, b in zip(found.state_dict().values(), rule.state_dict().values(), strict=True))
     assert next(load_rule(tmp_path / "rule.safetensors", dtype=torch.float32).parameters()).dtype == torch.float32
-    (tmp_path / "other").write_bytes(b"pickled")
-    for name in ("other", "missing"):
-        with pytest.raises(ConfigurationError, match="toy-rule"):
+    (tmp_path / "damaged").write_bytes(b"pickled")
+    save(LSTM(hidden=2), tmp_path / "other")
+    for name, message in (("damaged", "damaged"), ("missing", "no file"), ("other", "of the kind LSTM")):
+        with pytest.raises(RuleFileError, match=message):
             load_rule(tmp_path / name)
 
 
