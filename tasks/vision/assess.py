@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tasks.run import Run
@@ -31,6 +33,7 @@ ITERATIONS = (0, 1, 2, 3, 5, 10, 20, 50, 100)
 """Where accuracy is measured against the number of iterations."""
 
 _JOURNAL = "evaluation.jsonl"
+_ARCHIVE = "attacked.jsonl"
 
 MAGNIFY = (1.0, 5.0, 30.0)
 """How many times perturbations are enlarged in figures."""
@@ -47,6 +50,17 @@ def usual_attacks() -> tuple[str, ...]:
 def journal_of(run: Run) -> Journal:
     """Return what an evaluation of ``run`` that was stopped has left, and will leave."""
     return Journal(run.path / _JOURNAL)
+
+
+def lend_answers(lender: Run, borrower: Path) -> None:
+    """Let the evaluation of a training begin with what `write_results` found for another run that has it too.
+
+    Args:
+        lender: the run whose evaluation is done.
+        borrower: the folder of the other run, in which no evaluation was begun.
+    """
+    if (found := lender.path / _ARCHIVE).is_file():
+        shutil.copy2(found, borrower / _JOURNAL)
 
 
 def is_assessed(run: Run) -> bool:
@@ -103,7 +117,7 @@ def write_results(
     run.append_results({**known, **dataclasses.asdict(result)} for result in results)
     for eps in dict.fromkeys(result.eps for result in results if result.eps is not None):
         write_findings(training, run, eps, split=split)
-    journal.finish()
+    journal.finish(run.path / _ARCHIVE)
 
 
 def write_findings(training: Training, run: Run, eps: float, *, split: str = "test") -> None:

@@ -10,16 +10,16 @@ from pathlib import Path
 from bilevel.checkpoint import CheckpointFolder
 from tasks.run import Run
 from tasks.settings import to_dict
-from tasks.vision.assess import is_assessed
+from tasks.vision.assess import is_assessed, lend_answers
 from tasks.vision.config import VisionConfig
 from tasks.vision.sweep import part_name
 
 
 def borrow(run: Run, configs: Sequence[VisionConfig], lenders: Sequence[Run]) -> list[str]:
-    """Copy what ``lenders`` have trained and ``run`` has not begun: the last checkpoint and the log.
+    """Copy what ``lenders`` have trained and ``run`` has not begun: the last checkpoint, the log and what attacks found.
 
-    A training is the same if every setting is, the data's folder included, and finished if it was attacked there. What
-    was measured of it is not taken along, since another run may ask for other attacks.
+    A training is the same if every setting is, the data's folder included, and finished if it was attacked there. An
+    attack that was made there on the same images is not made again.
 
     Args:
         run: the run whose parts are filled.
@@ -52,5 +52,6 @@ def _lend(run: Run, config: VisionConfig, lender: Run) -> bool:
         shutil.copy2(found[0], copy / "checkpoints")
         if (theirs / "metrics.csv").is_file():
             shutil.copy2(theirs / "metrics.csv", copy)
+        lend_answers(Run(theirs, {}), copy)
         copy.rename(part)  # an empty folder gives way
     return True

@@ -22,8 +22,8 @@ class Journal:
     """A file to which each batch adds a line as soon as it is done.
 
     A line holds which images of the batch stood against an attack, under a key made of the classifier's weights, the
-    images, the attack and the batch: another classifier or attack, or other images, find nothing. The file is removed
-    by `finish`. A line that was cut off, by a kill or a full disk, is not read.
+    images, the attack and the batch: another classifier or attack, or other images, find nothing. `finish` removes the
+    file, or lets another have its lines. A line that was cut off, by a kill or a full disk, is not read.
 
     Args:
         path: the file; it need not exist.
@@ -72,8 +72,21 @@ class Journal:
         except OSError as error:
             raise RunError(f"cannot write {self.path}: {reason(error)}; what was done before is kept") from error
 
-    def finish(self) -> None:
-        """Remove the file: the evaluation is done, and its results are elsewhere."""
+    def finish(self, archive: Path | None = None) -> None:
+        """Remove the file: the evaluation is done, and its results are elsewhere.
+
+        Args:
+            archive: a file to which its lines are added, for those who ask for the same attacks later; ``None`` for none.
+
+        Raises:
+            RunError: if they cannot be added.
+        """
+        try:
+            if archive is not None and self.path.is_file():
+                with archive.open("ab") as file:
+                    file.write(self.path.read_bytes())
+        except OSError as error:
+            raise RunError(f"cannot write {archive}: {reason(error)}; what was done before is kept") from error
         self.path.unlink(missing_ok=True)
         self._lines.clear()
 

@@ -35,11 +35,11 @@ def lender(tmp_path_factory):
     return run
 
 
-def test_the_borrowed_training_is_the_lender_s_and_is_attacked_anew(lender, tmp_path):
+def test_the_borrowed_training_is_the_lender_s(lender, tmp_path):
     run = Run.create(tmp_path / "run", {})
     other = replace(BASE, seed=5)
     assert borrow(run, [BASE, other], [Run.create(tmp_path / "empty", {}), lender]) == [NAME]
-    assert {path.name for path in run.part(NAME).iterdir()} == {"checkpoints", "metrics.csv"}
+    assert {path.name for path in run.part(NAME).iterdir()} == {"checkpoints", "metrics.csv", "evaluation.jsonl"}
     (path,) = CheckpointFolder(run.part(NAME) / "checkpoints").files()
     theirs = CheckpointFolder(lender.part(NAME) / "checkpoints").files()[-1]
     assert path.name == theirs.name
@@ -49,6 +49,22 @@ def test_the_borrowed_training_is_the_lender_s_and_is_attacked_anew(lender, tmp_
     assert (found["clean"], found["seconds"]) == (before["clean"], before["seconds"])
     assert CheckpointFolder(run.part(NAME) / "checkpoints").files() == [path]  # not a step more was taken
     assert (run.part(NAME) / "metrics.csv").read_bytes() == (lender.part(NAME) / "metrics.csv").read_bytes()
+
+
+def test_an_attack_that_the_lender_made_is_not_made_again(lender, tmp_path, monkeypatch):
+    def lines(run):
+        return set((run.part(NAME) / "attacked.jsonl").read_text().split("\n"))
+
+    run, again = Run.create(tmp_path / "run", {}), Run.create(tmp_path / "again", {})
+    borrow(run, [BASE], [lender])
+    (ours,), (theirs,) = attack(run, BASE, "FGSM"), [r for r in lender.results() if r.get("attack") == "FGSM"]
+    assert ours == theirs
+    assert lines(run) == lines(lender)  # nothing was added: all of it was known
+    attack(again, BASE, "PGM-2")
+    assert not lines(again) & lines(lender) - {""}
+    borrow(third := Run.create(tmp_path / "third", {}), [BASE], [again])  # what was found can be lent on
+    attack(third, BASE, "FGSM")
+    assert lines(third) > lines(again)
 
 
 @pytest.mark.parametrize("change", [{"eps": 0.05}, {"data_dir": "elsewhere"}, {"lr": 0.2}, {"epochs": 3}])
