@@ -16,7 +16,7 @@ from tasks.vision.sweep import part_name
 
 
 def borrow(run: Run, configs: Sequence[VisionConfig], lenders: Sequence[Run]) -> list[str]:
-    """Copy what ``lenders`` have trained and ``run`` has not begun: the last checkpoint, the log and what attacks found.
+    """Copy what ``lenders`` have trained and ``run`` has not begun: checkpoint, log and what attacks found.
 
     A training is the same if every setting is, the data's folder included, and finished if it was attacked there. An
     attack that was made there on the same images is not made again.

@@ -76,7 +76,7 @@ class Journal:
         """Remove the file: the evaluation is done, and its results are elsewhere.
 
         Args:
-            archive: a file to which its lines are added, for those who ask for the same attacks later; ``None`` for none.
+            archive: a file to which its lines are added, for those who ask for the same attacks; ``None`` for none.
 
         Raises:
             RunError: if they cannot be added.
