@@ -13,9 +13,13 @@ CARTPOLE: Final = GAILConfig()
 MOUNTAINCAR: Final = GAILConfig(env="MountainCar-v0", reward="haste", standardise=True, normalise=True)
 """MountainCar-v0. Its two numbers differ by a factor of ten in size, so both players see them on one scale."""
 
-CARTPOLE_FIXED: Final = replace(CARTPOLE, horizon=500, iterations=450, environments=4, discriminator_steps=3)
+CARTPOLE_FIXED: Final = replace(
+    CARTPOLE, horizon=500, iterations=450, environments=4, discriminator_steps=3, standardise=True
+)
 """Episodes of 500 steps, whether the pole stands or not; in each iteration every environment ends one. With one move of
-the discriminator an iteration neither method got anywhere in 150 iterations of a trial."""
+the discriminator an iteration neither method got anywhere in 150 iterations of a trial; with the observations
+as they are, trials reached a return of 450 after 81, 158 and 109 iterations, with the policy's standardised after 124,
+81 and 100."""
 
 MOUNTAINCAR_FIXED: Final = replace(MOUNTAINCAR, horizon=200)
 """Episodes of 200 steps, whether the car is up or not."""
