@@ -70,9 +70,13 @@ def train(make_solver: Callable[[RobustRegression, torch.optim.Optimizer], bilev
     return worst_error(model, draw(2000, seed=2))
 
 
-def learned(task: RobustRegression, optimizer: torch.optim.Optimizer) -> bilevel.Solver[Batch]:
-    """A perceptron that sees the gradient and the input moves each input twice; it learns while the model trains."""
-    rule = bilevel.learned.MLP(SIZE)
+def learner(task: RobustRegression, optimizer: torch.optim.Optimizer) -> bilevel.Solver[Batch]:
+    """A perceptron moves each input twice; it learns while the model trains.
+
+    It sees the input and the gradient's direction: the better the model, the smaller the gradient's size.
+    """
+    learned = bilevel.learned
+    rule = learned.MLP(SIZE, inputs=(learned.Iterate(), learned.Direction(learned.SampleRMS())))
     return bilevel.Solver(
         task,
         rule,
@@ -90,7 +94,7 @@ def main() -> dict[str, float]:
         "one sign step": train(lambda t, o: bilevel.Solver(t, rules.SignGradient(RADIUS), leader_optimizer=o)),
         "ten sign steps": train(lambda t, o: bilevel.Solver(t, rules.SignGradient(0.1), steps=10, leader_optimizer=o)),
         "ten Adam steps": train(lambda t, o: bilevel.Solver(t, torchopt.adam(0.1), steps=10, leader_optimizer=o)),
-        "a learned rule": train(learned),
+        "a learned rule": train(learner),
     }
     for name, error in errors.items():
         print(f"trained against {name:>16}: worst-case error {error:.3f}")

@@ -25,6 +25,8 @@ DAMPED = {
     "dense": lambda damping: Dense(damping=damping),
 }
 every_solver = pytest.mark.parametrize("solver", SOLVERS.values(), ids=SOLVERS.keys())
+# Between a solver's own residual and one computed anew: it differs by processor.
+ROUNDING = 1e-12
 SEEDS, SIZES = st.integers(0, 10_000), st.integers(1, 8)
 
 
@@ -37,7 +39,7 @@ def test_it_solves_the_system(solver, seed, n):
     exact = torch.linalg.solve(h, b)
     assert (found.x - exact).norm() <= 1e-9 * exact.norm()
     assert found.status is Status.CONVERGED
-    torch.testing.assert_close(found.residual, relative_residual(h, found.x, b), rtol=0, atol=1e-14)
+    torch.testing.assert_close(found.residual, relative_residual(h, found.x, b), rtol=0, atol=ROUNDING)
     assert torch.equal(b, before)
 
 
@@ -140,7 +142,7 @@ def test_damping_belongs_to_the_matrix(make, seed, damping):
     found = make(damping).solve(h.mv, b)
     damped = h + damping * torch.eye(5, dtype=torch.float64)
     torch.testing.assert_close(found.x, torch.linalg.solve(damped, b), rtol=0, atol=1e-8)
-    torch.testing.assert_close(found.residual, relative_residual(damped, found.x, b), rtol=0, atol=1e-14)
+    torch.testing.assert_close(found.residual, relative_residual(damped, found.x, b), rtol=0, atol=ROUNDING)
 
 
 BAD = [0.0, -1.0, math.nan, math.inf]
