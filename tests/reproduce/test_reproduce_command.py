@@ -1,0 +1,22 @@
+"""The command names what is unknown before a folder is made."""
+
+from __future__ import annotations
+
+from tasks.cli import main
+
+
+def test_what_is_unknown_is_named_before_a_folder_is_made(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for words, message in (
+        (["tabel2"], "Did you mean table2?"),
+        (["table2", "--scale", "gpu"], "There is no scale 'gpu'. Did you mean cpu? Known are: cpu, paper"),
+        (["table4", "--data", "svhn"], "There is no table4 for the data set 'svhn'"),
+        (["table2", "--seeds", "1", "1"], "seeds must be different"),
+        (["table2", "--workers", "0"], "workers must be at least 1"),
+        (["table2", "--precision", "bf16"], "There is no precision 'bf16'. Known are: 32-true, bf16-mixed"),
+    ):
+        assert main(["reproduce", *words]) == 2
+        assert message in capsys.readouterr().err
+    assert main(["reproduce", "table2", "--trained", "nowhere"]) == 1
+    assert "nowhere does not exist; name the folder of a run" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
