@@ -8,7 +8,7 @@ from typing import Final
 
 from tasks.gail.config import GAILConfig
 
-RATES: Final = (1e-3, 3e-3, 1e-2, 3e-2)
+RATES: Final = (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 """Rates of Adam of which the best is chosen for the hand-written method."""
 
 APART: Final = 5_000
