@@ -141,8 +141,8 @@ def test_differences_are_taken_seed_by_seed():
 
 def test_the_choice_of_the_rate_is_told_with_all_that_were_tried():
     assert choice(0.01) == (
-        "Adam's rate, 0.01, is the best of 0.001, 0.003, 0.01, 0.03, 0.1 on other seeds (the highest mean return over the "
-        "second half of their trainings)."
+        "Adam's rate, 0.01, is the best of 0.001, 0.003, 0.01, 0.03, 0.1 on other seeds (the highest mean return over "
+        "the second half of their trainings)."
     )
     assert choice(0.1).endswith(" It is the last that was tried.")
     assert choice(0.001).endswith(" It is the last that was tried.")
