@@ -14,7 +14,7 @@ from tasks.vision.assess import journal_of
 from tasks.vision.build import build
 
 
-def test_curves_are_measured_once_trained_and_the_gain_is_over_pgm_net(tmp_path):
+def test_the_gain_in_the_tables_of_curves_is_over_pgm_net(tmp_path):
     run, experiment = Run.create(tmp_path / "run", {}), EXPERIMENTS["curves"]
     known = {"task": "dro", "data": "digits", "split": "test", "n": 10, "attack": "PGM-10"}
     points = {"pgm-10": (0.5, 0.7), "grad-l2l": (0.8, 0.8), "2-step-l2l": (0.4, 0.4)}

@@ -12,7 +12,7 @@ from bilevel.errors import ConfigurationError
 from tasks.toy import PRESETS, Bilinear, GameSettings, MethodSettings, ToyConfig, best_trajectory
 
 
-def test_presets_can_be_played():
+def test_every_preset_but_one_has_a_game_of_its_own():
     assert list(PRESETS) == ["default", "paper", "best-step", "cycle", "trap", "stackelberg", "many"]
     assert len({config.game for config in PRESETS.values()}) == 6
 

@@ -106,5 +106,8 @@ def test_settings_out_of_range(build):
 @pytest.mark.parametrize("name", METHODS)
 def test_methods_are_values(name):
     assert METHODS[name] == replace(METHODS[name])
+
+
+def test_their_parts_are_values():
     assert SignGradient(0.1) == SignGradient(0.1)
     assert SampleRMS() == SampleRMS()
