@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from tasks.report.drawing.image import name_axes, new_figure
 from tasks.report.drawing.style import INK, MUTED, Style
@@ -61,6 +62,7 @@ def return_plot(
             axes.fill_between(steps, low, high, color=look.color, alpha=0.12, linewidth=0)
         axes.plot(steps, mean, color=look.color, linestyle=look.dashes, linewidth=look.width, label=method)
     name_axes(axes, "environment steps", "true return")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))  # 200k: whole numbers run into each other
     # Beside the lines, which may lie on one another at their ends.
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=9, labelcolor=INK[0])
     return figure
