@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, final
 
@@ -14,11 +14,12 @@ from tasks.commands.base import Command, free_folder, named_preset
 from tasks.commands.loggers import loggers_of
 from tasks.gail.config import GAILConfig
 from tasks.gail.extra import rl_extra
-from tasks.gail.presets import DEFAULT, PRESETS
+from tasks.gail.presets import DEFAULT, PRESETS, fixed_twin, preset_of
 from tasks.names import look_up
 from tasks.run import Run
 from tasks.settings import flags, from_dict, to_dict
 
+_DEMONSTRATIONS = "demonstrations"
 _OTHER = frozenset({"task", "command", "checkpoint_every", "tensorboard"})
 
 
@@ -43,16 +44,18 @@ class TrainGAIL(Command):
 
     preset: str = DEFAULT
     """Begin with these settings: cartpole, mountaincar, cartpole-fixed or mountaincar-fixed (episodes of fixed length);
-    with -paper behind it, the paper's networks and 5,000 steps an iteration. Flags change single settings."""
+    with -paper behind it, the paper's networks and 5,000 steps an iteration. Flags change single settings. By default
+    those of the environment that is named, if they are there."""
 
     @classmethod
     def default(cls, arguments: Sequence[str]) -> TrainGAIL:
-        """Return the settings of the preset that ``arguments`` name.
+        """Return the settings of the preset that ``arguments`` name, or of that of the environment they name.
 
         Raises:
             ConfigurationError: for an unknown preset.
         """
-        name = named_preset(arguments, DEFAULT)
+        environment = named_preset(arguments, PRESETS[DEFAULT].env, option="--env")
+        name = named_preset(arguments, preset_of(environment, named_preset(arguments, "", option="--horizon")))
         return cls(config=look_up(PRESETS, name, "preset"), preset=name)
 
     def run(self) -> None:
@@ -60,9 +63,10 @@ class TrainGAIL(Command):
         check_count("checkpoint_every", self.checkpoint_every)
         with rl_extra():
             from tasks.gail.build import build
-        build(self.config)  # what does not fit is said before a folder is made
+        demonstrations = build(self.config).demonstrations  # what does not fit is said before a folder is made
         folder = self.run_folder or free_folder(Path("runs") / self.config.label)
-        command = f"bilevel train gail {flags(self.config, PRESETS[DEFAULT])} --run {folder}"
+        changed = flags(self.config, PRESETS[self.preset])
+        command = f"bilevel train gail --preset {self.preset} {changed} --run {folder}"
         settings = {
             "task": "gail",
             "command": " ".join(command.split()),
@@ -70,7 +74,12 @@ class TrainGAIL(Command):
             "tensorboard": self.tensorboard,
             **to_dict(self.config),
         }
-        go_on(Run.create(folder, settings, overwrite=self.overwrite), resume=False)
+        run = Run.create(folder, settings, overwrite=self.overwrite)
+        if self.config.demonstrations is not None:
+            from tasks.gail.demonstrations import save
+
+            save(demonstrations, run.path / _DEMONSTRATIONS)
+        go_on(run, resume=False)
 
 
 def resume(run: Run) -> None:
@@ -95,21 +104,29 @@ def go_on(run: Run, *, resume: bool) -> None:
     )
     record = record_of(trained, run.metrics)
     run.append_results([record])
-    _finish(run, record)
+    _finish(run, config, record)
 
 
 def config_of(run: Run) -> GAILConfig:
-    """Return the configuration of a run of imitation.
+    """Return the configuration of a run of imitation, with the run's own copy of a user's demonstrations.
 
     Raises:
         ConfigurationError: if its settings are not those of this version.
     """
-    return from_dict(GAILConfig, {name: value for name, value in run.config.items() if name not in _OTHER})
+    config = from_dict(GAILConfig, {name: value for name, value in run.config.items() if name not in _OTHER})
+    kept = run.path / f"{_DEMONSTRATIONS}.npz"
+    # Those that were named may have moved or changed since, and some of the copied ones may have been taken only.
+    return replace(config, demonstrations=str(kept), trajectories=None) if kept.is_file() else config
 
 
-def _finish(run: Run, record: dict[str, Any]) -> None:
+def _finish(run: Run, config: GAILConfig, record: dict[str, Any]) -> None:
     from tasks.report import write_report
 
     print(f"Return in {record['episodes']} fresh episodes: {record['return']:.2f} ± {record['deviation']:.2f}")
+    if (fixed := fixed_twin(config)) is not None:
+        print(
+            f"A discriminator that says one half of every pair teaches {config.env} too (--method frozen), so that "
+            f"this return says nothing about one. --preset {fixed} tests it."
+        )
     print(f"Report: {write_report([run], run.path, title=run.name)}")
     print(f"The run is in {run.path}. Play it: bilevel evaluate {run.path}")

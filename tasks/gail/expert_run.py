@@ -95,7 +95,7 @@ def demonstrate(
         "seed": config.seed,
         **(about or {}),
     }
-    actions = played.actions if played.actions.ndim > 1 else played.actions.astype(np.int64)
+    actions = played.actions.astype(np.float32 if played.actions.ndim > 1 else np.int64)
     everything = Demonstrations(
         config.env, horizon, played.observations.astype(np.float32), actions, played.lengths, played.returns, origin
     )

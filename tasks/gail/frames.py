@@ -68,7 +68,9 @@ def film(policy: Policy, config: GAILConfig, *, deterministic: bool = False) -> 
             environments.close()
     except gymnasium.error.DependencyNotInstalled as error:
         reason = " ".join(str(error).split())
-        raise ConfigurationError(f"{config.env} cannot be drawn: {reason}.") from error
+        raise ConfigurationError(
+            f"{config.env} cannot be drawn: {reason}. Those that pygame draws need pip install 'bilevel[film]'."
+        ) from error
     if frames[0].ndim != 3:
         raise ConfigurationError(f"{config.env} draws no pictures.")
     return Episode(tuple(frames), total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar, final
 
@@ -39,11 +40,15 @@ class Learner(LeaderUpdate):
     was cut off by its time limit, and lets the algorithm train. True rewards are not used, but reported.
 
     Args:
-        algorithm: any on-policy algorithm of stable-baselines3 or sb3-contrib; its ``learn`` is not called.
+        algorithm: any on-policy algorithm of stable-baselines3 or sb3-contrib whose policy keeps no state between
+            steps; its ``learn`` is not called.
         environments: where the policy plays.
         rewards: the rewards of the state-action pairs of a batch, from the batch and the answer.
         iterations: how many updates there will be, for schedules.
         seed: of the actions' noise.
+
+    Raises:
+        ConfigurationError: for noise that depends on the state, or a recurrent policy.
 
     Attributes:
         numbers: what the last iteration was, by name: the log's columns.
@@ -60,6 +65,9 @@ class Learner(LeaderUpdate):
         iterations: int,
         seed: int,
     ) -> None:
+        if algorithm.use_sde or hasattr(algorithm.policy, "lstm_actor"):
+            what = "Noise that depends on the state (use_sde)" if algorithm.use_sde else "A recurrent policy"
+            raise ConfigurationError(f"{what} is not supported: the rollouts here keep no such state between steps.")
         self.algorithm = algorithm
         self.rewards = rewards
         self.iterations = iterations
@@ -83,7 +91,8 @@ class Learner(LeaderUpdate):
 
         Raises:
             ConfigurationError: if nothing was played since the last update.
-            NonFiniteError: if a reward is not finite; the policy is left as it was.
+            NonFiniteError: if a reward is not finite, where the policy is left as it was; or if the policy's weights
+                are not after its update.
         """
         if self._rollout is None:
             raise ConfigurationError("Learner.update was called before Learner.collect: play first.")
@@ -103,11 +112,22 @@ class Learner(LeaderUpdate):
         buffer.compute_returns_and_advantage(rollout.last_values, rollout.last_done)
         self._updates += 1
         algorithm._update_current_progress_remaining(self._updates, self.iterations)  # noqa: SLF001 (for schedules)
-        algorithm.train()
+        self._train()
         extractor = algorithm.policy.features_extractor
         if isinstance(extractor, Standardise):
             extractor.observe(rollout.observations.flatten(1))
         self._report(rollout, rewards, float(size))
+
+    def _train(self) -> None:
+        algorithm = self.algorithm
+        advice = "Its algorithm diverged: take a smaller learning rate or, with trpo, smaller steps (kl, damping)."
+        try:
+            algorithm.train()
+        except (ArithmeticError, ValueError) as error:  # a distribution of NaN, a search that divides by zero
+            raise NonFiniteError(f"The policy could not be moved ({_first_line(error)}). {advice}") from error
+        (size,) = norms([p.detach() for p in algorithm.policy.parameters()])
+        if not math.isfinite(size):
+            raise NonFiniteError(f"The policy's weights are not finite after its update. {advice}")
 
     def _report(self, rollout: Rollout, rewards: Float[Tensor, " rows"], size: float) -> None:
         reported = self.algorithm.logger.name_to_value
@@ -149,3 +169,7 @@ class Learner(LeaderUpdate):
         self._updates = state["updates"]
         self.numbers = dict(state["numbers"])
         self._rollout = None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__

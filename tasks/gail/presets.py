@@ -42,3 +42,27 @@ PRESETS: dict[str, GAILConfig] = {
 
 DEFAULT: Final = "cartpole"
 """The preset that the command line begins with."""
+
+
+def preset_of(environment: str, horizon: str = "") -> str:
+    """Return the preset of an environment and horizon, else that of the environment, else the default.
+
+    Args:
+        environment: gymnasium's id.
+        horizon: the steps of each episode as a user wrote them; empty if none were named.
+    """
+    fitting = [name for name, one in PRESETS.items() if one.env == environment]
+    asked = [name for name in fitting if str(PRESETS[name].horizon or "") == horizon]
+    return (asked or fitting or [DEFAULT])[0]
+
+
+def fixed_twin(config: GAILConfig) -> str | None:
+    """Return the preset that tests a discriminator on an environment on which ``config`` does not, if that is known.
+
+    On an environment of these presets, with its own lengths of episodes and the reward of its preset, a discriminator
+    that says one half of every pair makes the policy as good as the expert.
+    """
+    for name, one in PRESETS.items():
+        if config.horizon is None and one.horizon is not None and (one.env, one.reward) == (config.env, config.reward):
+            return name
+    return None

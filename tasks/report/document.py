@@ -39,7 +39,7 @@ def compose(material: Material, title: str, tables: Sequence[Table] = ()) -> Doc
     compared, curves = settings(material.results), panels(material.curves)
     looks = looks_of(compared, curves, material)
     sections = [
-        Section("compared", "Beside what was printed", tables=tuple(tables)) if tables else None,
+        Section("compared", "The comparison", tables=tuple(tables)) if tables else None,
         _notices(compared, curves, material),
         *(_frontier(setting, looks, i, len(compared)) for i, setting in enumerate(compared)),
         _tables(compared, material),

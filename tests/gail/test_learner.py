@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import sb3_contrib
+import stable_baselines3 as sb3
 import torch
 from imitation_cases import same, small
 
@@ -41,6 +43,37 @@ def test_the_buffer_holds_what_the_policy_says_of_its_steps():
         rows = slice(16 * environment, 16 * (environment + 1))
         assert np.array_equal(rollout.observations[rows].numpy(), buffer.observations[:, environment])
         assert np.array_equal(rollout.actions[rows].numpy(), buffer.actions[:, environment, 0])
+
+
+def test_policies_that_keep_a_state_between_steps_are_refused():
+    environments = make("CartPole-v1", count=4, seed=0)
+    recurrent = sb3_contrib.RecurrentPPO("MlpLstmPolicy", environments, n_steps=4)
+    with pytest.raises(ConfigurationError, match="A recurrent policy is not supported"):
+        Learner(recurrent, environments, lambda *_: torch.ones(16), iterations=1, seed=0)
+    pendulum = make("Pendulum-v1", count=4, seed=0)
+    noisy = sb3.A2C("MlpPolicy", pendulum, n_steps=4, use_sde=True)
+    with pytest.raises(ConfigurationError, match="use_sde"):
+        Learner(noisy, pendulum, lambda *_: torch.ones(16), iterations=1, seed=0)
+
+
+def test_an_algorithm_that_breaks_down_says_how_to_calm_it(monkeypatch):
+    learner = learner_for()
+
+    def broken():
+        raise ZeroDivisionError("float division by zero")
+
+    learner.collect()
+    monkeypatch.setattr(learner.algorithm, "train", broken)
+    with pytest.raises(NonFiniteError, match=r"could not be moved \(float division by zero\).*smaller learning rate"):
+        learner.update(None, [torch.zeros(1)], None)
+
+    def astray():
+        learner.algorithm.policy.action_net.bias.data.fill_(float("nan"))
+
+    learner.collect()
+    monkeypatch.setattr(learner.algorithm, "train", astray)
+    with pytest.raises(NonFiniteError, match="weights are not finite after its update"):
+        learner.update(None, [torch.zeros(1)], None)
 
 
 def test_the_steps_are_those_of_the_environment():

@@ -15,13 +15,13 @@ from imitation_cases import metrics, small
 
 from bilevel.errors import ConfigurationError, DivergenceError
 from tasks.cli import main
-from tasks.commands.train_gail import TrainGAIL
+from tasks.commands.train_gail import TrainGAIL, config_of
 from tasks.gail import frames
 from tasks.gail.config import GAILConfig
-from tasks.gail.demonstrations import Demonstrations, save, shipped
+from tasks.gail.demonstrations import Demonstrations, load, save, shipped
 from tasks.gail.demonstrations.shipped import FOLDER
 from tasks.gail.evaluation import returns_of
-from tasks.gail.presets import DEFAULT, PRESETS
+from tasks.gail.presets import DEFAULT, PRESETS, fixed_twin
 from tasks.gail.train import restore, train
 from tasks.run import Run
 from tasks.settings import flags, from_dict, to_dict
@@ -132,7 +132,7 @@ def test_the_command_leaves_a_run_that_is_found_again(tmp_path, capsys):
     )
     assert list((folder / "tensorboard").glob("events*"))
     assert "return while training" in (folder / "report.md").read_text()
-    assert run.config["command"].startswith("bilevel train gail --method l2l")
+    assert run.config["command"].startswith("bilevel train gail --preset cartpole --method l2l")
     assert main(["evaluate", str(folder), "--episodes", "3", "--deterministic"]) == 0
     assert [one["episodes"] for one in run.results()] == [2, 3]
     assert main(["train", "gail", *QUICK, "--run", str(folder)]) == 2
@@ -212,6 +212,38 @@ def test_presets_are_configurations_of_environments_with_demonstrations():
         assert (config.steps, config.policy_hidden) == ((5000, (64, 32)) if "paper" in name else (2048, (100, 100)))
 
 
+def test_an_environment_brings_its_preset():
+    assert TrainGAIL.default(["--env", "MountainCar-v0"]).config == PRESETS["mountaincar"]
+    assert TrainGAIL.default(["--env=CartPole-v1", "--horizon", "500"]).config == PRESETS["cartpole-fixed"]
+    assert TrainGAIL.default(["--env", "MountainCar-v0", "--horizon", "7"]).config == PRESETS["mountaincar"]
+    assert TrainGAIL.default(["--env", "MountainCar-v0", "--preset", "cartpole"]).config == PRESETS["cartpole"]
+    assert TrainGAIL.default(["--env", "Acrobot-v1"]).config == PRESETS[DEFAULT]
+
+
+def test_it_is_known_where_no_discriminator_is_tested():
+    assert fixed_twin(PRESETS["cartpole-paper"]) == "cartpole-fixed"
+    assert fixed_twin(PRESETS["mountaincar"]) == "mountaincar-fixed"
+    assert fixed_twin(PRESETS["cartpole-fixed"]) is None
+    assert fixed_twin(replace(PRESETS["cartpole"], reward="logit")) is None
+    assert fixed_twin(GAILConfig(env="Acrobot-v1")) is None
+
+
+def test_a_run_keeps_the_demonstrations_it_was_given(tmp_path, monkeypatch):
+    """Those that were named change and vanish; the run is resumed and played from another folder."""
+    monkeypatch.chdir(tmp_path)
+    save(shipped("CartPole-v1"), "given")
+    assert main(["train", "gail", *QUICK, "--demonstrations", "given.npz", "--trajectories", "3", "--run", "run"]) == 0
+    (tmp_path / "given.npz").unlink()
+    config = config_of(Run.open(tmp_path / "run"))
+    kept, named = load(config.demonstrations), shipped("CartPole-v1").take(3)
+    assert np.array_equal(kept.observations, named.observations)
+    assert np.array_equal(kept.actions, named.actions)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["resume", "../run"]) == 0
+    assert main(["evaluate", "../run", "--episodes", "1"]) == 0
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_command_of_a_run_makes_its_configuration_again(name):
     config = replace(PRESETS[name], method="l2l", vectorised=False, updater_hidden=(4, 4), fresh=True, proximal=0.0)
@@ -225,7 +257,7 @@ def test_the_command_of_a_run_makes_its_configuration_again(name):
 
 
 def test_an_episode_in_pictures(tmp_path):
-    pytest.importorskip("pygame", reason="gymnasium draws CartPole with pygame, which no extra needs")
+    pytest.importorskip("pygame", reason="gymnasium draws CartPole with pygame, of the extra film")
     from PIL import Image, ImageSequence
 
     training = train(small(iterations=1), progress=False)

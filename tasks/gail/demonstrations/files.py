@@ -66,7 +66,8 @@ def load(path: str | Path) -> Demonstrations:
         if not file.is_file():
             raise ConfigurationError(
                 f"{file} is no file: demonstrations are two files, NAME.npz and NAME.json, as `bilevel train "
-                "gail-expert` writes them."
+                "gail-expert` writes them. Those of Minari and of the imitation package are read by from_minari and "
+                "from_imitation, and written so by save (all in tasks.gail.demonstrations)."
             )
     about = _read_about(text)
     content = arrays.read_bytes()

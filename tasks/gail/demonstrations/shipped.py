@@ -28,7 +28,8 @@ def shipped(environment: str, horizon: int | None = None) -> Demonstrations:
     there = ", ".join(sorted(file.name.removesuffix(".json") for file in FOLDER.glob("*.json")))
     options = f"--env {environment}" + ("" if horizon is None else f" --horizons {horizon}")
     raise ConfigurationError(
-        f"No demonstrations of {path.name} come with the package, but of {there}. Make them with `bilevel train "
+        f"No demonstrations of {path.name} come with the package, but of {there} (gymnasium's ids, with the version). "
+        "Make them with `bilevel train "
         f"gail-expert {options}` and name the files."
     )
 
