@@ -10,6 +10,7 @@ from typing import Annotated, Any, final
 import tyro
 
 from bilevel.counts import check_count
+from bilevel.errors import DivergenceError
 from tasks.commands.base import Command, free_folder, named_preset
 from tasks.commands.loggers import loggers_of
 from tasks.gail.config import GAILConfig
@@ -19,6 +20,12 @@ from tasks.names import look_up
 from tasks.run import Run
 from tasks.settings import flags, from_dict, to_dict
 
+# What to lower, or raise, where the rule of a method diverges.
+_CALMER = {
+    "gail": "a smaller --updater-rate",
+    "base": "a smaller --updater-step",
+    "l2l": "a smaller --updater-rate, --updater-limit or --updater-step, a larger --proximal",
+}
 _DEMONSTRATIONS = "demonstrations"
 _OTHER = frozenset({"task", "command", "checkpoint_every", "tensorboard"})
 
@@ -94,14 +101,17 @@ def go_on(run: Run, *, resume: bool) -> None:
     from tasks.gail.records import record_of
 
     config = config_of(run)
-    trained = train(
-        config,
-        run.path,
-        resume=resume,
-        checkpoint_every=run.config.get("checkpoint_every"),
-        loggers=loggers_of(run),
-        resume_hint=f"bilevel resume {run.path}",
-    )
+    try:
+        trained = train(
+            config,
+            run.path,
+            resume=resume,
+            checkpoint_every=run.config.get("checkpoint_every"),
+            loggers=loggers_of(run),
+            resume_hint=f"bilevel resume {run.path}",
+        )
+    except DivergenceError as error:
+        raise DivergenceError(f"{error} The flags for that: {_CALMER[config.method]}.") from error
     record = record_of(trained, run.metrics)
     run.append_results([record])
     _finish(run, config, record)

@@ -158,4 +158,6 @@ def _moving(config: GAILConfig, discriminator: Discriminator) -> Moving:
     if config.method == "frozen":
         return Moving(Stay(), None, None)
     settings = config.updater_settings
-    return moving(settings.base if config.method == "base" else settings, discriminator)
+    if config.method == "base":
+        return moving(settings.base, discriminator, name=f"base of {settings.name}")
+    return moving(settings, discriminator)

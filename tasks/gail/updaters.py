@@ -90,10 +90,15 @@ class Moving:
     rule_loss: RuleLoss | None
 
 
-def moving(settings: UpdaterSettings, discriminator: Discriminator) -> Moving:
+def moving(settings: UpdaterSettings, discriminator: Discriminator, *, name: str | None = None) -> Moving:
     """Return the rule that ``settings`` ask for, with its optimizer and its loss.
 
     The first values of a learned rule come from torch's generator.
+
+    Args:
+        settings: the rule's.
+        discriminator: whose weights it moves.
+        name: what it is called if it diverges; by default the updater's name.
 
     Raises:
         ConfigurationError: if there is not enough memory for it, with the size and the smaller choices.
@@ -102,4 +107,4 @@ def moving(settings: UpdaterSettings, discriminator: Discriminator) -> Moving:
     updater.check(settings, discriminator)
     rule = updater.rule(settings, discriminator)
     optimizer, loss = updater.training(rule, settings, discriminator)
-    return Moving(Guarded(rule, limit=settings.bound, name=settings.name), optimizer, loss)
+    return Moving(Guarded(rule, limit=settings.bound, name=name or settings.name), optimizer, loss)

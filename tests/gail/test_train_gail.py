@@ -5,26 +5,20 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-import tyro
 from imitation_cases import metrics, small
 
 from bilevel.errors import ConfigurationError, DivergenceError
 from tasks.cli import main
-from tasks.commands.train_gail import TrainGAIL, config_of
-from tasks.gail import frames
-from tasks.gail.config import GAILConfig
+from tasks.commands.train_gail import config_of
 from tasks.gail.demonstrations import Demonstrations, load, save, shipped
 from tasks.gail.demonstrations.shipped import FOLDER
 from tasks.gail.evaluation import returns_of
-from tasks.gail.presets import DEFAULT, PRESETS, fixed_twin
 from tasks.gail.train import restore, train
 from tasks.run import Run
-from tasks.settings import flags, from_dict, to_dict
 
 QUICK = [
     *("--steps", "64", "--environments", "4", "--policy-hidden", "8", "--hidden", "6", "4", "--passes", "2"),
@@ -151,6 +145,19 @@ def test_a_diverging_updater_is_named_and_does_not_reach_the_policy(tmp_path):
     assert all(bool(p.isfinite().all()) for p in kept.policy.parameters())
 
 
+@pytest.mark.parametrize(
+    ("method", "named", "flag"),
+    [("gail", "adam", "--updater-rate"), ("base", "base of coordinate-wise", "--updater-step"),
+     ("l2l", "coordinate-wise", "--proximal")],
+)  # fmt: skip
+def test_the_command_says_which_flags_calm_a_diverging_updater(method, named, flag, tmp_path, capsys):
+    bound = ["--method", method, "--updater-bound", "0.001", "--run", str(tmp_path / "run")]
+    assert main(["train", "gail", *QUICK, *bound]) != 0
+    said = capsys.readouterr().err
+    assert f"The updater {named} diverged" in said
+    assert flag in said.partition("The flags for that: ")[2]
+
+
 def test_a_frozen_discriminator_gives_one_number_and_does_not_move():
     training = train(small(method="frozen", iterations=3), progress=False)
     first = training.solver.task.discriminator.start(torch.zeros(1))
@@ -204,30 +211,6 @@ def build_space(name):
     return make(name, count=1, seed=0).action_space
 
 
-def test_presets_are_configurations_of_environments_with_demonstrations():
-    for name, config in PRESETS.items():
-        assert from_dict(GAILConfig, to_dict(config)) == config
-        assert shipped(config.env, config.horizon).environment == config.env
-        assert ("-fixed" in name) == (config.horizon is not None)
-        assert (config.steps, config.policy_hidden) == ((5000, (64, 32)) if "paper" in name else (2048, (100, 100)))
-
-
-def test_an_environment_brings_its_preset():
-    assert TrainGAIL.default(["--env", "MountainCar-v0"]).config == PRESETS["mountaincar"]
-    assert TrainGAIL.default(["--env=CartPole-v1", "--horizon", "500"]).config == PRESETS["cartpole-fixed"]
-    assert TrainGAIL.default(["--env", "MountainCar-v0", "--horizon", "7"]).config == PRESETS["mountaincar"]
-    assert TrainGAIL.default(["--env", "MountainCar-v0", "--preset", "cartpole"]).config == PRESETS["cartpole"]
-    assert TrainGAIL.default(["--env", "Acrobot-v1"]).config == PRESETS[DEFAULT]
-
-
-def test_it_is_known_where_no_discriminator_is_tested():
-    assert fixed_twin(PRESETS["cartpole-paper"]) == "cartpole-fixed"
-    assert fixed_twin(PRESETS["mountaincar"]) == "mountaincar-fixed"
-    assert fixed_twin(PRESETS["cartpole-fixed"]) is None
-    assert fixed_twin(replace(PRESETS["cartpole"], reward="logit")) is None
-    assert fixed_twin(GAILConfig(env="Acrobot-v1")) is None
-
-
 def test_a_run_keeps_the_demonstrations_it_was_given(tmp_path, monkeypatch):
     """Those that were named change and vanish; the run is resumed and played from another folder."""
     monkeypatch.chdir(tmp_path)
@@ -242,48 +225,3 @@ def test_a_run_keeps_the_demonstrations_it_was_given(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert main(["resume", "../run"]) == 0
     assert main(["evaluate", "../run", "--episodes", "1"]) == 0
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_the_command_of_a_run_makes_its_configuration_again(name):
-    config = replace(PRESETS[name], method="l2l", vectorised=False, updater_hidden=(4, 4), fresh=True, proximal=0.0)
-    words = flags(config, PRESETS[DEFAULT]).split()
-    read = tyro.cli(TrainGAIL, args=words, default=TrainGAIL(), config=(tyro.conf.OmitArgPrefixes,))
-    assert read.config == config
-    back = flags(PRESETS[DEFAULT], config).split()
-    assert tyro.cli(
-        TrainGAIL, args=back, default=TrainGAIL(config=config), config=(tyro.conf.OmitArgPrefixes,)
-    ).config == PRESETS[DEFAULT]  # fmt: skip
-
-
-def test_an_episode_in_pictures(tmp_path):
-    pytest.importorskip("pygame", reason="gymnasium draws CartPole with pygame, of the extra film")
-    from PIL import Image, ImageSequence
-
-    training = train(small(iterations=1), progress=False)
-    episode = frames.film(training.policy, training.config)
-    assert len(episode.frames) == episode.total
-    frames.write_gif(episode.frames, tmp_path / "episode.gif", every=1)
-    with Image.open(tmp_path / "episode.gif") as animation:
-        shown = [frame.info["duration"] for frame in ImageSequence.Iterator(animation)]
-        assert sum(shown) == 20 * len(episode.frames)  # pictures that are alike are one, shown for longer
-    frames.write_strip(episode.frames, tmp_path / "episode.png", count=3)
-    with Image.open(tmp_path / "episode.png") as strip:
-        assert strip.size == (600, 133)
-        assert strip.info["Description"].startswith(f"An episode of {len(episode.frames)} steps: steps 0, ")
-
-
-def test_pictures_need_a_library_that_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pygame", None)
-    training = train(small(iterations=1), progress=False)
-    with pytest.raises(ConfigurationError, match=r"CartPole-v1 cannot be drawn: .*pygame"):
-        frames.film(training.policy, training.config)
-
-
-def test_an_evaluation_that_cannot_be_drawn_says_so_before_it_plays(tmp_path, capsys, monkeypatch):
-    assert main(["train", "gail", *QUICK, "--run", str(tmp_path / "run")]) == 0
-    before = Run.open(tmp_path / "run").results()
-    monkeypatch.setitem(sys.modules, "pygame", None)
-    assert main(["evaluate", str(tmp_path / "run"), "--episodes", "3", "--film"]) == 2
-    assert "CartPole-v1 cannot be drawn" in capsys.readouterr().err
-    assert Run.open(tmp_path / "run").results() == before
