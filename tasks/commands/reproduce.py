@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, final
 
 import tyro
 
+from bilevel.errors import ConfigurationError
 from tasks.commands import reproduce_gail, reproduce_meta
 from tasks.commands.base import Command, free_folder, require
 from tasks.commands.reproduce_vision import Classifiers
@@ -24,6 +25,8 @@ REPRODUCTIONS: dict[str, Reproduction] = {
     "generalisation": reproduce_meta.Generalisation(),
 }
 """What can be made, by name."""
+
+_EVERY = frozenset({"workers", "out", "overwrite"})  # options that do not say what is made
 
 
 @final
@@ -92,6 +95,9 @@ class Reproduce(Command):
         """Train, attack, compare."""
         made = look_up(REPRODUCTIONS, self.name, "table or figure")
         require(self.workers >= 1, f"workers must be at least 1, got {self.workers}.")
+        if ignored := sorted(f"--{name.replace('_', '-')}" for name in self._changed() - {*made.options, *_EVERY}):
+            known = ", ".join(f"--{name.replace('_', '-')}" for name in (*made.options, *sorted(_EVERY)))
+            raise ConfigurationError(f"{self.name} takes no {', '.join(ignored)}, but {known}.")
         chosen = {name: _plain(getattr(self, name)) for name in made.options}
         made.check(chosen)
         folder = self.out or free_folder(Path("runs") / made.stem(chosen))
@@ -101,6 +107,11 @@ class Reproduce(Command):
                 words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
         settings = {"task": "reproduce", "command": " ".join(words), "name": self.name, **chosen}
         go_on(Run.create(folder, {**settings, "workers": self.workers}, overwrite=self.overwrite))
+
+    def _changed(self) -> set[str]:
+        """Return the options that are not as they are by default."""
+        own = fields(self)
+        return {one.name for one in own if one.name != "name" and getattr(self, one.name) != one.default}
 
 
 def go_on(run: Run) -> None:

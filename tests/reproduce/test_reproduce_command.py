@@ -13,6 +13,8 @@ def test_what_is_unknown_is_named_before_a_folder_is_made(tmp_path, monkeypatch,
         (["table4", "--data", "svhn"], "There is no table4 for the data set 'svhn'"),
         (["table2", "--seeds", "1", "1"], "seeds must be different"),
         (["table2", "--workers", "0"], "workers must be at least 1"),
+        (["gail", "--epsilons", "0.3", "--data", "mnist"], "gail takes no --data, --epsilons, but --environments"),
+        (["table2", "--rule", "rule.safetensors"], "table2 takes no --rule, but --scale, --data"),
         (["table2", "--precision", "bf16"], "There is no precision 'bf16'. Known are: 32-true, bf16-mixed"),
     ):
         assert main(["reproduce", *words]) == 2
