@@ -14,6 +14,7 @@ from bilevel.loggers import Logger
 from bilevel.progress import Progress
 from tasks.meta.build import MetaTraining, attack_of, build
 from tasks.meta.config import MetaConfig
+from tasks.meta.guard import Standing, put_back
 from tasks.meta.mixture import CLEAN
 from tasks.meta.transfer import Trial
 
@@ -36,8 +37,9 @@ def train(
 
     The log has a row every ``windows_per_row`` windows: the loss that the rule is judged by at the windows' ends, the
     norm of its gradient, the share that was clipped, what `bilevel.learned.Watched` notes, its rate, seconds, the share
-    of the attack's radius and the windows of an episode; and what became of a new network that the rule trained on
-    clean images of the meta-training half for a horizon, measured on validation images (``transfer_...``).
+    of the attack's radius and the windows of an episode; how many windows exploded so far; and what became of a new
+    network that the rule trained on clean images of the meta-training half for a horizon, measured on validation images
+    (``transfer_...``).
 
     Args:
         config: the configuration. Its seed is set here, at the start of a training, and nowhere else.
@@ -54,7 +56,7 @@ def train(
 
     Raises:
         ConfigurationError: if something is out of range or does not fit, before anything is trained.
-        NonFiniteError: if the rule itself is not finite. An unroll that explodes is a warning.
+        DivergenceError: if windows explode again and again. One that does is a warning, and φ is again the last good.
         CheckpointError, OutOfMemoryError, Interrupted: as `bilevel.fit` does.
     """
     if config.threads is not None:
@@ -68,6 +70,7 @@ def train(
             **training.watched.numbers(),
             **training.clipping.numbers(),
             **training.curriculum.numbers(),
+            "exploded": float(Standing.of(training.solver.play_state).exploded),
             **seen,
         }
 
@@ -88,7 +91,15 @@ def train(
         resume_hint=resume_hint,
     )
     training.rule.eval()
+    _settle(training)
     return replace(training, fitted=fitted)
+
+
+def _settle(training: MetaTraining) -> None:
+    """Take the last move of φ back if no network can be trained after it; only one that exploded before is tried."""
+    standing = Standing.of(training.solver.play_state)
+    if standing.exploded and not transferred(training):
+        put_back(training.solver, standing)
 
 
 def transferred(training: MetaTraining) -> dict[str, float]:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from bilevel.learned import LSTM, Direction, Iterate, LogSign
 from tasks.meta.attack import SignAttack
 from tasks.meta.config import MetaConfig
 from tasks.meta.mixture import CLEAN, Mixture
@@ -67,3 +68,8 @@ def task(pool, *, shown=CLEAN, judged=MIXED, leader=None, episode=2):
 
 def whole(pool) -> ImageBatch:
     return pool.batch()
+
+
+def rule_in_float64(*, detach=True, scale=0.3):
+    torch.manual_seed(5)
+    return LSTM(3, 2, inputs=(Direction(LogSign(4.0), detach=detach), Iterate(scale=2.0)), scale=scale).double()
