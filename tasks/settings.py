@@ -30,8 +30,8 @@ def from_dict(kind: type[ConfigT], values: Mapping[str, Any]) -> ConfigT:
     return kind(**fields)
 
 
-def flags(config: Any, usual: Any) -> str:
-    """Return the command-line flags that turn the configuration ``usual`` into ``config``."""
+def flags(config: Any, usual: Any) -> list[str]:
+    """Return the words of a command line that turn the configuration ``usual`` into ``config``."""
     words: list[str] = []
     hints, before = get_type_hints(type(config)), to_dict(usual)
     for name, value in to_dict(config).items():
@@ -42,7 +42,7 @@ def flags(config: Any, usual: Any) -> str:
             words.append(f"--{flag}" if value else f"--no-{flag}")
         else:
             words += [f"--{flag}", *map(str, value if isinstance(value, list) else [value])]
-    return " ".join(words)
+    return words
 
 
 def check_types(config: Any) -> None:

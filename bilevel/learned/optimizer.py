@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, final
 
 import torch
@@ -10,7 +10,14 @@ from torch import Tensor, nn, optim
 
 from bilevel.errors import CheckpointError, ConfigurationError
 from bilevel.learned.grouped import Grouped
-from bilevel.learned.optimizer_checks import Member, refilled, require_distinct, require_factor, require_place
+from bilevel.learned.optimizer_checks import (
+    Member,
+    refilled,
+    require_distinct,
+    require_factor,
+    require_known,
+    require_place,
+)
 from bilevel.rules.module import ModuleRule, evaluating
 from bilevel.rules.protocol import Rule
 from bilevel.tree import Tree, leaves
@@ -68,14 +75,24 @@ class RuleOptimizer(optim.Optimizer):
         Raises:
             ConfigurationError: if the group is empty or does not fit the rule.
         """
-        super().add_param_group(param_group)
-        group, number = self.param_groups[-1], len(self.param_groups)
-        if not group["params"]:
+        number = len(self.param_groups) + 1
+        if isinstance(param_group["params"], Iterator):
+            param_group["params"] = list(param_group["params"])
+        if isinstance(param_group["params"], Sequence) and not param_group["params"]:
             raise ConfigurationError(f"Param group {number} is empty: leave it out, or put its parameters in.")
+        super().add_param_group(param_group)
+        try:
+            self._require_group(self.param_groups[-1], number)
+            if self._part_of:
+                self._assign()
+        except ConfigurationError:
+            self.param_groups.pop()
+            raise
+
+    def _require_group(self, group: dict[str, Any], number: int) -> None:
         require_factor(group["lr"], f"The lr of param group {number}")
+        require_known(group, f"Param group {number}")
         require_distinct([one.name for one in self.members])
-        if self._part_of:
-            self._assign()
 
     @property
     def members(self) -> list[Member]:

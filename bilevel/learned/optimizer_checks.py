@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -23,10 +23,18 @@ class Member(NamedTuple):
 
 def require_factor(lr: Any, what: str) -> None:
     """Raise unless ``lr`` is a number that updates can be multiplied by."""
-    if isinstance(lr, Tensor) or not (math.isfinite(lr) and lr >= 0):
+    if not isinstance(lr, int | float) or not (math.isfinite(lr) and lr >= 0):
         raise ConfigurationError(
             f"{what} is {lr!r}; it must be a finite number of at least 0. It multiplies the rule's updates, so that 1 "
             "is what the rule was trained for."
+        )
+
+
+def require_known(group: Mapping[str, Any], what: str) -> None:
+    """Raise if a param group has a setting of other optimizers, which would be ignored without a word."""
+    if foreign := sorted({"weight_decay", "momentum", "betas", "eps", "dampening", "nesterov", "amsgrad"} & set(group)):
+        raise ConfigurationError(
+            f"{what} has {', '.join(foreign)}, which a learned rule has not: its one setting is lr. Leave it out."
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, final
@@ -101,11 +102,11 @@ class Reproduce(Command):
         chosen = {name: _plain(getattr(self, name)) for name in made.options}
         made.check(chosen)
         folder = self.out or free_folder(Path("runs") / made.stem(chosen))
-        words = ["bilevel reproduce", self.name]
+        words = ["bilevel", "reproduce", self.name]
         for name, value in chosen.items():
             if value not in (None, []):
                 words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
-        settings = {"task": "reproduce", "command": " ".join(words), "name": self.name, **chosen}
+        settings = {"task": "reproduce", "command": shlex.join(words), "name": self.name, **chosen}
         go_on(Run.create(folder, {**settings, "workers": self.workers}, overwrite=self.overwrite))
 
     def _changed(self) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,8 +51,8 @@ class TrainCleaning(Command):
     def run(self) -> None:
         """Compare, print the table, and say where the report is."""
         folder = self.run_folder or free_folder(Path("runs") / f"cleaning-{self.config.data}")
-        command = f"bilevel train cleaning {flags(self.config, PRESETS[DEFAULT])} --run {folder}"
-        about = {"command": " ".join(command.split())}
+        command = ["bilevel", "train", "cleaning", *flags(self.config, PRESETS[DEFAULT]), "--run", str(folder)]
+        about = {"command": shlex.join(command)}
         finish(train_cleaning(self.config, folder, overwrite=self.overwrite, progress=True, about=about))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -73,10 +74,10 @@ class TrainGAIL(Command):
         demonstrations = build(self.config).demonstrations  # what does not fit is said before a folder is made
         folder = self.run_folder or free_folder(Path("runs") / self.config.label)
         changed = flags(self.config, PRESETS[self.preset])
-        command = f"bilevel train gail --preset {self.preset} {changed} --run {folder}"
+        command = ["bilevel", "train", "gail", "--preset", self.preset, *changed, "--run", str(folder)]
         settings = {
             "task": "gail",
-            "command": " ".join(command.split()),
+            "command": shlex.join(command),
             "checkpoint_every": self.checkpoint_every,
             "tensorboard": self.tensorboard,
             **to_dict(self.config),

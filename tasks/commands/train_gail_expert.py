@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,7 +48,8 @@ class TrainGAILExpert(Command):
         folder = self.run_folder or free_folder(Path("runs") / f"gail-expert-{self.config.env.replace('/', '_')}")
         # The environment is named even where it is the default: the other defaults hang on it.
         changed = flags(replace(self.config, env=""), replace(usual(self.config.env), env=""))
-        command = " ".join(f"bilevel train gail-expert --env {self.config.env} {changed} --run {folder}".split())
+        words = ["bilevel", "train", "gail-expert", "--env", self.config.env, *changed, "--run", str(folder)]
+        command = shlex.join(words)
         run = train_gail_expert(
             self.config, folder, overwrite=self.overwrite, progress=bar_on_terminal(), about={"command": command}
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,10 +69,10 @@ class TrainMeta(Command):
             check_count("networks", self.networks)
         build(self.config)  # what does not fit is said before a folder is made
         folder = self.run_folder or free_folder(Path("runs") / f"meta-{self.config.label}")
-        command = f"bilevel train meta {flags(self.config, PRESETS[DEFAULT])} --run {folder}"
+        command = ["bilevel", "train", "meta", *flags(self.config, PRESETS[DEFAULT]), "--run", str(folder)]
         settings = {
             "task": "meta",
-            "command": " ".join(command.split()),
+            "command": shlex.join(command),
             "networks": self.networks,
             "checkpoint_every": self.checkpoint_every,
             "tensorboard": self.tensorboard,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -57,10 +58,10 @@ class TrainVision(Command, abc.ABC):
     def _create(self, config: VisionConfig, usual: VisionConfig) -> Run:
         build(config, device=device_of(config))  # what does not fit is said before a folder is made
         folder = self.run_folder or free_folder(Path("runs") / config.label)
-        command = f"bilevel train {config.task} {flags(config, usual)} --run {folder}"
+        command = ["bilevel", "train", config.task, *flags(config, usual), "--run", str(folder)]
         settings = {
             "task": config.task,
-            "command": " ".join(command.split()),
+            "command": shlex.join(command),
             "checkpoint_every": self.checkpoint_every,
             "tensorboard": self.tensorboard,
             **to_dict(config),

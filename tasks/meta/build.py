@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, final
 
+import torch
 from torch import nn, optim
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
@@ -66,6 +67,8 @@ def build(config: MetaConfig) -> MetaTraining:
         ConfigurationError: if they do not fit together, or the data are not there.
         DataError: if a data file is damaged.
     """
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigurationError("PyTorch finds no GPU here: leave device at cpu, or install a build for your GPU.")
     data = data_of(config)
     problem = problem_of(config, data)
     rule = rule_of(config).to(config.device)

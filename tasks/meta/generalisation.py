@@ -16,10 +16,10 @@ from tasks.run import Run
 
 FURTHER: Final[dict[str, dict[str, Any]]] = {
     "as learned": {},
-    "5 units": {"hidden": (5,)},
-    "80 units": {"hidden": (80,)},
-    "2 hidden layers": {"hidden": (20, 20)},
-    "3 hidden layers": {"hidden": (20, 20, 20)},
+    "5 units": {"model": "perceptron", "hidden": (5,)},
+    "80 units": {"model": "perceptron", "hidden": (80,)},
+    "2 hidden layers": {"model": "perceptron", "hidden": (20, 20)},
+    "3 hidden layers": {"model": "perceptron", "hidden": (20, 20, 20)},
     "no hidden layer": {"model": "logistic"},
     "tanh": {"activation": "tanh"},
     "sigmoid": {"activation": "sigmoid"},
@@ -27,6 +27,9 @@ FURTHER: Final[dict[str, dict[str, Any]]] = {
     "convolutions": {"model": "convolutional", "hidden": (32,)},
 }
 """Other networks, as changes of the configuration."""
+
+AS_LEARNED: Final = "as learned"
+"""The case that any rule fits."""
 
 ADAM: Final = ("Adam",)
 
@@ -61,7 +64,11 @@ def cases(config: MetaConfig, seeds: tuple[int, ...]) -> list[Case]:
 
 
 def run_case(case: Case, run: Run, rule: ModuleRule, tell: Tell | None = None) -> list[dict[str, Any]]:
-    """Return the records of a case; those that are in ``run`` already are not made again."""
+    """Return the records of a case; those that are in ``run`` already are not made again.
+
+    Raises:
+        ConfigurationError: if the rule does not fit the case's network.
+    """
     return case.comparison.run(Run(run.part(case.name.replace(" ", "-")), {}), {BILEVEL: rule}, tell)
 
 
@@ -69,10 +76,13 @@ def generalisation_table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Ta
     """Return a line a case: the rule beside Adam at its best rates there.
 
     Args:
-        found: the records of each case.
+        found: the records of each case; none for a network that the rule does not fit.
     """
     rows = []
     for name, records in found.items():
+        if not records:
+            rows.append((Cell(name), *[Cell("–")] * 3, Cell("does not fit")))
+            continue
         fields = ("adversarial_loss", "robust", "clean_loss", "clean")
         mine = [_mean(records, BILEVEL, field) for field in fields]
         clean = [_mean(records, "Adam (best clean)", field) for field in fields]
@@ -88,7 +98,8 @@ def generalisation_table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Ta
         "Loss on adversarial test images at the end, and in brackets the accuracies on adversarial and on clean images "
         "in %; means over the networks. All see clean images only. Adam's rate is the best of a grid for each line by "
         "itself, by the clean and by the adversarial loss. The rule is as it was trained, on the first line's network. "
-        "“Better” is a smaller adversarial loss than both of Adam's; “does not learn” is a clean accuracy below 20 %."
+        "“Better” is a smaller adversarial loss than both of Adam's; “does not learn” is a clean accuracy below 20 %, "
+        "“does not fit” a network none of whose weights match one of the rule's patterns."
     )
     header = ("network", "the rule", "Adam, best clean", "Adam, best adversarial", "the rule is")
     return Table("Beyond what the rule learned on", header, tuple(rows), note, numeric=True)

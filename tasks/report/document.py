@@ -23,6 +23,7 @@ from tasks.report.tables import Table, frontier_table, main_table
 
 _PANEL = (5.3, 3.7)  # inches: two beside each other on a page, one on a phone
 _WIDE, _NARROW = (9.2, 5.2), (4.9, 4.9)
+_MOST_CURVES = 16
 # Shown first; then whatever measures accuracy; then norms.
 _METRICS = ("return", "evaluation_return", "leader_loss", "follower_loss", "loss")
 _HIDDEN = ("step", "epoch", "batch", "seconds", "time", "lr", "environment_steps", "episodes")
@@ -161,7 +162,7 @@ def _training(material: Material, looks: dict[str, Style]) -> Section | None:
     norms = [c for c in columns if c.endswith("_norm")]
     shown = dict.fromkeys(c for c in (*_METRICS, *accuracy, *norms, *columns) if c in columns and c not in _HIDDEN)
     images = []
-    for i, column in enumerate(list(shown)[:8]):
+    for i, column in enumerate(list(shown)[:_MOST_CURVES]):
         holders = [training for training in trainings if column in training.columns]
         plot = training_plot(column, holders, looks, width=_PANEL[0], height=_PANEL[1])
         name, caption = f"training-{i + 1}", f"{column.replace('_', ' ')} while training"

@@ -41,10 +41,10 @@ def test_it_is_known_where_no_discriminator_is_tested():
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_command_of_a_run_makes_its_configuration_again(name):
     config = replace(PRESETS[name], method="l2l", vectorised=False, updater_hidden=(4, 4), fresh=True, proximal=0.0)
-    words = flags(config, PRESETS[DEFAULT]).split()
+    words = flags(config, PRESETS[DEFAULT])
     read = tyro.cli(TrainGAIL, args=words, default=TrainGAIL(), config=(tyro.conf.OmitArgPrefixes,))
     assert read.config == config
-    back = flags(PRESETS[DEFAULT], config).split()
+    back = flags(PRESETS[DEFAULT], config)
     assert tyro.cli(
         TrainGAIL, args=back, default=TrainGAIL(config=config), config=(tyro.conf.OmitArgPrefixes,)
     ).config == PRESETS[DEFAULT]  # fmt: skip

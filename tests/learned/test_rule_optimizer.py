@@ -219,6 +219,24 @@ def test_frozen_parameters_stay_and_begin_when_they_are_set_free():
     assert [block["members"] for block in optimizer.state_dict()["state"]["blocks"]] == [[2, 3], [0, 1]]
 
 
+def test_a_group_that_is_refused_is_not_left_behind():
+    model = network()
+    rule = Sum(Gradient(0.5), learned.MLP(1, zero_last=True))
+    optimizer = RuleOptimizer(list(model[0].named_parameters(prefix="0")), rule)
+    new = list(model[2].named_parameters(prefix="2"))
+    for group, message in (
+        ({"params": []}, "Param group 2 is empty"),
+        ({"params": new, "weight_decay": 0.1}, "Param group 2 has weight_decay, which a learned rule has not"),
+        ({"params": new, "lr": "1"}, "The lr of param group 2 is '1'"),
+    ):
+        with pytest.raises(ConfigurationError, match=message):
+            optimizer.add_param_group(group)
+        assert len(optimizer.param_groups) == 1
+    run(model, optimizer, 1)  # which has gradients for all
+    optimizer.add_param_group({"params": new})
+    assert len(optimizer.members) == 4
+
+
 def test_a_rule_of_two_groups_does_without_a_frozen_one():
     model = network()
     model[0].requires_grad_(False)

@@ -187,8 +187,8 @@ def test_failures_are_shown_as_failures():
         ]  # fmt: skip
 
     found = {"a": records(1.5, 2.0), "b": records(2.5, 2.0), "c": records(1.5, 2.0, clean=0.1)}
-    table = generalisation_table(found | {"d": records(1.5, 2.0, diverged=40)})
-    assert [row[-1].text for row in table.rows] == ["better", "worse", "does not learn", "diverged"]
+    table = generalisation_table(found | {"d": records(1.5, 2.0, diverged=40), "e": []})
+    assert [row[-1].text for row in table.rows] == ["better", "worse", "does not learn", "diverged", "does not fit"]
     assert [cell.text for cell in table.rows[0]] == [
         *("a", "1.500 (50.0, 90.0)", "3.000 (50.0, 90.0)", "2.000 (50.0, 90.0)", "better")
     ]
@@ -199,6 +199,7 @@ def test_beyond_what_was_learned_on():
     names = [case.name for case in cases(QUICK, (1,))]
     assert {"as learned", "80 units", "3 hidden layers", "tanh", "3 x the updates", "10 x the updates"} <= set(names)
     assert cases(QUICK, (1,))[-1].comparison.steps == 10 * QUICK.horizon
+    assert [case.name for case in cases(replace(QUICK, model="convolutional"), (1,))] == names
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -12,15 +13,17 @@ from torch import nn
 
 from bilevel.learned import load, save
 from tasks.cli import main
+from tasks.meta import generalisation
 from tasks.meta.build import build, rule_of
 from tasks.meta.config import MetaConfig
+from tasks.meta.generalisation import FURTHER
 from tasks.meta.mixture import CLEAN
 from tasks.meta.presets import PRESETS
 from tasks.meta.shipped import SHIPPED
 from tasks.meta.sweep import RULE
 from tasks.meta.transfer import Trial
 from tasks.run import Run
-from tasks.settings import to_dict
+from tasks.settings import flags, to_dict
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -59,6 +62,38 @@ def test_how_far_a_rule_reaches_as_a_command(tmp_path, capsys):
     save(rule_of(QUICK), tmp_path / "rule", about=to_dict(QUICK))
     assert main(["reproduce", "generalisation", "--rule", str(tmp_path / "rule"), "--scale", "huge"]) == 2
     assert "There is no scale 'huge'" in capsys.readouterr().err
+    for about, holds in (({}, "holds nothing"), ({"trained on": "mistakes"}, "holds 'trained on'")):
+        save(rule_of(QUICK), tmp_path / "foreign", about=about)
+        assert main(["reproduce", "generalisation", "--rule", str(tmp_path / "foreign")]) == 2
+        said = capsys.readouterr().err
+        assert f"{tmp_path / 'foreign'} does not say what its rule learned on" in said
+        assert holds in said
+
+
+def test_a_rule_of_groups_is_tried_on_what_it_fits(tmp_path, capsys, monkeypatch):
+    """A network without a hidden layer has no weights for one of its patterns: that is a line of the table too."""
+    wanted = {name: FURTHER[name] for name in ("as learned", "no hidden layer", "tanh")}
+    monkeypatch.setattr(generalisation, "FURTHER", wanted)
+    monkeypatch.setattr(generalisation, "LONGER", ())
+    config = replace(QUICK, groups=("features*", "*"))
+    save(build(config).rule, tmp_path / "rule", about=to_dict(config))
+    words = ["--rule", str(tmp_path / "rule"), "--out", str(tmp_path / "run")]
+    assert main(["reproduce", "generalisation", *words]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "no hidden layer" in line]
+    assert any("does not fit" in line for line in lines)
+
+
+def test_the_command_of_a_run_can_be_pasted():
+    words = flags(replace(QUICK, groups=("convolutions*", "*"), data_dir="my data"), MetaConfig())
+    assert shlex.split(shlex.join(words)) == words
+    assert "'convolutions*' '*'" in shlex.join(words)
+    assert "'my data'" in shlex.join(words)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_missing_gpu_is_said(tmp_path, capsys):
+    assert main(["train", "meta", "--device", "cuda", "--run", str(tmp_path / "run")]) == 2
+    assert "PyTorch finds no GPU here" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not SHIPPED.is_file(), reason="no trained rule comes with this version yet")
