@@ -55,6 +55,8 @@ def check_types(config: Any) -> None:
         value = getattr(config, name)
         if not _fits(value, hint):
             wanted = hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)
+            if isinstance(value, float) and not math.isfinite(value):
+                wanted = "a finite number"
             raise ConfigurationError(f"{name} must be {wanted}, got {value!r}.")
 
 

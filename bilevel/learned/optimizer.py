@@ -13,10 +13,12 @@ from bilevel.learned.grouped import Grouped
 from bilevel.learned.optimizer_checks import (
     Member,
     refilled,
+    require_dense,
     require_distinct,
     require_factor,
     require_known,
     require_place,
+    without_wrapper,
 )
 from bilevel.rules.module import ModuleRule, evaluating
 from bilevel.rules.protocol import Rule
@@ -171,6 +173,7 @@ class RuleOptimizer(optim.Optimizer):
         if all(one.parameter.grad is None for one in mine):
             return
         require_place(rule, mine)
+        require_dense(mine)
         z = self._tree(mine, [p for p, _, _ in mine])
         slopes = self._tree(mine, [torch.zeros_like(p) if p.grad is None else p.grad for p, _, _ in mine])
         # A rule of ours leaves the gradients alone, which others may want to look at after the step.
@@ -208,6 +211,7 @@ class RuleOptimizer(optim.Optimizer):
             )
         else:
             self._parts = list(self.rule.rules)
-            self._part_of = self.rule.assign([one.name for one in members])
+            names = without_wrapper([one.name for one in members], self.rule.patterns)
+            self._part_of = self.rule.assign(names)
         for number, part in enumerate(self._parts):
             require_place(part, [one for one, of in zip(members, self._part_of, strict=True) if of == number])

@@ -51,6 +51,29 @@ def require_place(rule: Rule, members: Sequence[Member]) -> None:
             )
 
 
+def require_dense(members: Sequence[Member]) -> None:
+    """Raise if a gradient is sparse, which no rule can read."""
+    if sparse := [one.name for one in members if one.parameter.grad is not None and one.parameter.grad.is_sparse]:
+        raise ConfigurationError(
+            f"The gradients of {', '.join(sparse)} are sparse, and a learned rule reads dense ones: build the "
+            "embedding with sparse=False."
+        )
+
+
+def without_wrapper(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    """Return the names without what torch.compile and data parallelism put before all of them.
+
+    Args:
+        names: of parameters.
+        patterns: for which the names are wanted; what one of them begins with is left.
+    """
+    for wrapper in ("module.", "_orig_mod.", "module."):  # DDP is inside or outside of torch.compile
+        asked = any(pattern.startswith(wrapper) for pattern in patterns)
+        if not asked and all(name.startswith(wrapper) for name in names):
+            names = [name.removeprefix(wrapper) for name in names]
+    return list(names)
+
+
 def require_distinct(names: Sequence[str]) -> None:
     """Raise if a name comes twice."""
     if twice := {name for name in names if names.count(name) > 1}:

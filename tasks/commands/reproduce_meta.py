@@ -98,6 +98,7 @@ class Generalisation(Reproduction):
 
     def go_on(self, run: Run) -> None:
         """Let the rule train networks unlike its own."""
+        from tasks.meta.contestants import method_of
         from tasks.meta.generalisation import AS_LEARNED, generalisation_table, run_case
         from tasks.report import write_report
 
@@ -113,7 +114,7 @@ class Generalisation(Reproduction):
                     found[case.name] = []  # a failure like any other in the table
                 bars.event(case.name, "end", {})
         run.append_results(record | {"data": name} for name, records in found.items() for record in records)
-        table = generalisation_table(found)
+        table = generalisation_table(found, method_of(cases[0].comparison.config))
         show_table(table)
         print(f"Report: {write_report([run], run.path, title=self.what, tables=[table])}")
 

@@ -122,7 +122,7 @@ def config_of(run: Run) -> MetaConfig:
 def _compared(run: Run, config: MetaConfig, rule: Any) -> list[Any]:
     """Let the rule train new networks beside optimizers; write the results, and return the table."""
     from tasks.meta.compare import Comparison
-    from tasks.meta.contestants import BILEVEL, NOT, TRANSFER
+    from tasks.meta.contestants import method_of
     from tasks.meta.figures import FIELDS, panels
     from tasks.meta.tables import claim, comparison_table
     from tasks.report.drawing.image import png
@@ -130,7 +130,7 @@ def _compared(run: Run, config: MetaConfig, rule: Any) -> list[Any]:
     steps = config.horizon
     seeds = tuple(range(1, int(run.config["networks"]) + 1))
     comparison = Comparison(config, steps, next(n for n in range(-(-steps // 20), steps + 1) if steps % n == 0), seeds)
-    method = NOT if config.alpha == 1 else TRANSFER if config.shown == "judged" else BILEVEL
+    method = method_of(config)
     part = Run(run.part("compared"), {})
     with bars_of(run, ["compared"]) as bars:
 

@@ -146,6 +146,8 @@ class MetaConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigurationError(f"{name} must be above 0, got {value}.")
+        if self.rate > 1e3:
+            raise ConfigurationError(f"rate must be at most 1000, got {self.rate:g}; the paper has 0.001.")
         for name in ("alpha", "growth", "ramp"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigurationError(f"{name} must lie in [0, 1], got {getattr(self, name)}.")

@@ -11,6 +11,7 @@ from torch import nn, optim
 
 from bilevel.learned import RuleOptimizer
 from bilevel.rules.module import ModuleRule
+from tasks.meta.config import MetaConfig
 from tasks.meta.mixture import CLEAN, Mixture
 from tasks.meta.transfer import MakeOptimizer
 
@@ -23,8 +24,9 @@ TRANSFER: Final = "L2L-Transfer"
 BILEVEL: Final = "L2L-Transfer, bilevel"
 NOT: Final = "Transfer-NOT"
 NOT_ADVERSARIAL: Final = "Transfer-NOT, adversarial data"
-"""The learned methods. L2L and L2L-Transfer are the paper's rule, on adversarial and on clean data; the bilevel one was
-shown clean gradients while it learned and judged by adversarial images; Transfer-NOT learned on clean images alone."""
+"""The learned methods. L2L and L2L-Transfer are a rule that was shown what it was judged by, as the paper's, on
+adversarial and on clean data; the bilevel one was shown clean gradients while it learned and judged by adversarial
+images; Transfer-NOT learned on clean images alone."""
 
 
 @final
@@ -70,6 +72,13 @@ class Rival:
         """Return the contestant with a rate that was chosen by a loss."""
         words = {"clean_loss": "best clean", "adversarial_loss": "best adversarial"}[by]
         return Contestant(f"{self.name} ({words})", "hand-written", self.mixture, partial(_at, self.make, rate), rate)
+
+
+def method_of(config: MetaConfig) -> str:
+    """Return the name of the method that trains new networks by the rule of a configuration, on clean images."""
+    if config.alpha == 1:
+        return NOT
+    return TRANSFER if config.shown == "judged" else BILEVEL
 
 
 def rivals(judged: Mixture) -> list[Rival]:

@@ -10,7 +10,7 @@ from typing import Any, Final, final
 from bilevel.rules.module import ModuleRule
 from tasks.meta.compare import Comparison, Tell
 from tasks.meta.config import MetaConfig
-from tasks.meta.contestants import BILEVEL
+from tasks.meta.contestants import method_of
 from tasks.report.tables import Cell, Table
 from tasks.run import Run
 
@@ -69,14 +69,16 @@ def run_case(case: Case, run: Run, rule: ModuleRule, tell: Tell | None = None) -
     Raises:
         ConfigurationError: if the rule does not fit the case's network.
     """
-    return case.comparison.run(Run(run.part(case.name.replace(" ", "-")), {}), {BILEVEL: rule}, tell)
+    method = method_of(case.comparison.config)
+    return case.comparison.run(Run(run.part(case.name.replace(" ", "-")), {}), {method: rule}, tell)
 
 
-def generalisation_table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
+def generalisation_table(found: Mapping[str, Sequence[Mapping[str, Any]]], method: str) -> Table:
     """Return a line a case: the rule beside Adam at its best rates there.
 
     Args:
         found: the records of each case; none for a network that the rule does not fit.
+        method: the name of the rule's method in them.
     """
     rows = []
     for name, records in found.items():
@@ -84,7 +86,7 @@ def generalisation_table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Ta
             rows.append((Cell(name), *[Cell("–")] * 3, Cell("does not fit")))
             continue
         fields = ("adversarial_loss", "robust", "clean_loss", "clean")
-        mine = [_mean(records, BILEVEL, field) for field in fields]
+        mine = [_mean(records, method, field) for field in fields]
         clean = [_mean(records, "Adam (best clean)", field) for field in fields]
         robust = [_mean(records, "Adam (best adversarial)", field) for field in fields]
         loss, best = mine[0], min(value for value in (clean[0], robust[0]) if value is not None)
@@ -96,10 +98,10 @@ def generalisation_table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Ta
         rows.append((Cell(name), *cells, Cell(verdict)))
     note = (
         "Loss on adversarial test images at the end, and in brackets the accuracies on adversarial and on clean images "
-        "in %; means over the networks. All see clean images only. Adam's rate is the best of a grid for each line by "
-        "itself, by the clean and by the adversarial loss. The rule is as it was trained, on the first line's network. "
-        "“Better” is a smaller adversarial loss than both of Adam's; “does not learn” is a clean accuracy below 20 %, "
-        "“does not fit” a network none of whose weights match one of the rule's patterns."
+        f"in %; means over the networks. All see clean images only. The rule is {method} as it was trained, on the "
+        "first line's network. Adam's rate is the best of a grid for each line by itself, by the clean and by the "
+        "adversarial loss. “Better” is a smaller adversarial loss than both of Adam's; “does not learn” is a clean "
+        "accuracy below 20 %, “does not fit” a network none of whose weights match one of the rule's patterns."
     )
     header = ("network", "the rule", "Adam, best clean", "Adam, best adversarial", "the rule is")
     return Table("Beyond what the rule learned on", header, tuple(rows), note, numeric=True)

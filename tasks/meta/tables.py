@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from tasks.meta.contestants import BILEVEL, L2L, TRANSFER
+from tasks.meta.contestants import BILEVEL, L2L, NOT, TRANSFER
 from tasks.report.tables import Cell, Table
 
 Record = Mapping[str, Any]
+
+_IMAGES: Final = (
+    "on test images at the end of {steps} updates; “on the way” over all of them. All methods see clean images only, "
+    f"but for {L2L} and those on adversarial data. Rates are the best of a grid on validation images, by the loss that "
+    "is named, with other networks. Passes are backward passes, those of attacks among them; seconds are those of the "
+    "updates."
+)
+_FUNCTIONS: Final = (
+    "on functions that no rule learned on, at the end of {steps} updates. Rates are the best of a grid on other "
+    "functions. Passes are backward passes; seconds are those of the updates."
+)
+_METHODS: Final = {
+    TRANSFER: f"{TRANSFER} and {L2L} are a rule that was shown what it was judged by, as in the paper.",
+    BILEVEL: f"“{BILEVEL}” learned what it does here: to lower the adversarial loss by clean gradients.",
+    NOT: f"{NOT} never saw an adversarial image.",
+}
 
 
 def comparison_table(records: Sequence[Record], caption: str, remark: str = "") -> Table:
@@ -21,10 +37,11 @@ def comparison_table(records: Sequence[Record], caption: str, remark: str = "") 
         remark: what else is to be said.
     """
     attacked = any("adversarial_loss" in record for record in records)
-    fields = [("clean_loss", 3, 1.0), ("clean", 1, 100.0)]
-    header = ["method", "clean loss", "clean, %"]
+    fields = [("clean_loss", 3, 1.0)]
+    header = ["method", "loss"]
     if attacked:
-        fields = [("adversarial_loss", 3, 1.0), ("robust", 1, 100.0), *fields, ("mean_adversarial_loss", 3, 1.0)]
+        fields = [("adversarial_loss", 3, 1.0), ("robust", 1, 100.0), *fields, ("clean", 1, 100.0)]
+        fields.append(("mean_adversarial_loss", 3, 1.0))
         header = ["method", "adversarial loss", "adversarial, %", "clean loss", "clean, %", "adv. loss on the way"]
     rows = []
     for name in dict.fromkeys(str(record["method"]) for record in records):
@@ -34,17 +51,17 @@ def comparison_table(records: Sequence[Record], caption: str, remark: str = "") 
             (_name(name, own), *cells, _rate(own), _cost(own), _spread(own, "seconds", 2, 1.0, deviation=False))
         )
     seeds = sorted({record["seed"] for record in records})
-    note = (
-        f"Mean over {len(seeds)} networks with the standard deviation, on test images at the end of "
-        f"{records[0]['steps']} updates; “on the way” over all of them. All methods see clean images only, but for "
-        f"{L2L} and those on adversarial data. Rates are the best of a grid on validation images, by the loss that is "
-        "named, with other networks. Passes are backward passes, those of attacks among them; seconds are those of the "
-        "updates. "
-        f"{TRANSFER} and {L2L} are the paper's rule; “{BILEVEL}” learned what it does here: to lower the adversarial "
-        f"loss by clean gradients. {remark}"
-    )
+    note = _note(rows, len(seeds), records[0]["steps"], attacked=attacked)
     heads = (*header, "rate", "passes", "seconds")
-    return Table(caption, heads, tuple(rows), note.strip(), numeric=True, learned=_learned(records, rows))
+    return Table(caption, heads, tuple(rows), f"{note} {remark}".strip(), numeric=True, learned=_learned(records, rows))
+
+
+def _note(rows: Sequence[tuple[Cell, ...]], networks: int, steps: int, *, attacked: bool) -> str:
+    """Return what is to be known of the numbers, and of the methods that are there."""
+    over = f"Mean over {networks} networks with the standard deviation" if networks > 1 else "One network"
+    names = {row[0].text for row in rows}
+    words = [f"{over}, {(_IMAGES if attacked else _FUNCTIONS).format(steps=steps)}"]
+    return " ".join(words + [said for name, said in _METHODS.items() if attacked and name in names])
 
 
 def claim(records: Sequence[Record], mine: str = BILEVEL) -> str:

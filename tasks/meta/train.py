@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -74,22 +75,25 @@ def train(
             **seen,
         }
 
-    fitted = fit(
-        training.solver,
-        [training.data.meta] * config.windows_per_row,
-        epochs=config.windows // config.windows_per_row,
-        folder=folder,
-        resume=resume,
-        checkpoint_every=checkpoint_every if folder is not None else None,
-        evaluate=evaluate,
-        step_schedulers=[training.scheduler],
-        after_step=[training.curriculum],
-        extras={"clipping": training.clipping},
-        loggers=loggers,
-        progress=progress,
-        title=config.label if title is None else title,
-        resume_hint=resume_hint,
-    )
+    with warnings.catch_warnings():
+        # A window that explodes moves nothing, and the rate falls all the same.
+        warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step", UserWarning)
+        fitted = fit(
+            training.solver,
+            [training.data.meta] * config.windows_per_row,
+            epochs=config.windows // config.windows_per_row,
+            folder=folder,
+            resume=resume,
+            checkpoint_every=checkpoint_every if folder is not None else None,
+            evaluate=evaluate,
+            step_schedulers=[training.scheduler],
+            after_step=[training.curriculum],
+            extras={"clipping": training.clipping},
+            loggers=loggers,
+            progress=progress,
+            title=config.label if title is None else title,
+            resume_hint=resume_hint,
+        )
     training.rule.eval()
     _settle(training)
     return replace(training, fitted=fitted)

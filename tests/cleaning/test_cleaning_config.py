@@ -31,7 +31,7 @@ SCALING = tuple(name for name in METHODS if name != "dense")
         ({"steps": 0}, "steps must be above 0"),
         ({"steps": 25, "evaluate_every": 10}, "multiple of evaluate_every"),
         ({"batch_size": 0}, "batch_size must be above 0"),
-        ({"rate": math.nan}, "rate must be float"),
+        ({"rate": math.nan}, "rate must be a finite number"),
         ({"rate": 0.0}, "rate must be above 0"),
         ({"hidden": ()}, "hidden must hold"),
         ({"train": -1}, "train must be above 0"),

@@ -47,7 +47,7 @@ QUICK = [
         ({"algorithm": "ppo", "batch_size": 1}, "batch_size must be at least 2 with ppo"),
         ({"method": "l2l", "updater": "paper-factored", "unroll": 2}, "paper-factored makes one update a move"),
         ({"gamma": 1.5}, r"gamma must lie in \[0, 1\]"),
-        ({"kl": math.nan}, "kl must be float"),
+        ({"kl": math.nan}, "kl must be a finite number"),
         ({"entropy_bonus": -1.0}, "entropy_bonus must be at least 0"),
         ({"hidden": (0,)}, "Hidden layers must have units"),
         ({"seed": -1}, "seed must be a number from 0"),

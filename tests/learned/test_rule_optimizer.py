@@ -237,6 +237,24 @@ def test_a_group_that_is_refused_is_not_left_behind():
     assert len(optimizer.members) == 4
 
 
+@pytest.mark.parametrize("wrap", [torch.compile, nn.DataParallel, lambda m: torch.compile(nn.DataParallel(m))])
+def test_a_wrapped_model_keeps_the_names_that_groups_are_made_by(wrap):
+    rule = learned.Grouped({"0.*": learned.LSTM(3), "*": learned.MLP(1)})
+    assert RuleOptimizer(wrap(network()), rule)._part_of == RuleOptimizer(network(), rule)._part_of == [0, 0, 1, 1]
+    inner = nn.Sequential()
+    inner.add_module("module", network())
+    named = learned.Grouped({"module.0.*": learned.LSTM(3), "*": learned.MLP(1)})
+    assert RuleOptimizer(inner, named)._part_of == [0, 0, 1, 1]
+
+
+def test_sparse_gradients_are_named():
+    model = nn.Embedding(5, 2, sparse=True)
+    optimizer = RuleOptimizer(model, learned.LSTM(3))
+    model(torch.tensor([1])).sum().backward()
+    with pytest.raises(ConfigurationError, match=r"gradients of weight are sparse.*sparse=False"):
+        optimizer.step()
+
+
 def test_a_rule_of_two_groups_does_without_a_frozen_one():
     model = network()
     model[0].requires_grad_(False)

@@ -14,7 +14,7 @@ from torch import nn
 from bilevel.errors import ConfigurationError
 from tasks.meta.build import build, problem_of, rule_of
 from tasks.meta.compare import Comparison
-from tasks.meta.contestants import BILEVEL, L2L, NOT, NOT_ADVERSARIAL, TRANSFER, learned, rivals
+from tasks.meta.contestants import BILEVEL, L2L, NOT, NOT_ADVERSARIAL, TRANSFER, learned, method_of, rivals
 from tasks.meta.data import halves, load_halves
 from tasks.meta.figures import panels, table_of
 from tasks.meta.generalisation import cases, generalisation_table
@@ -143,6 +143,10 @@ def test_tables_and_figures_hold_what_was_measured(compared):
     assert table.rows[2][1].text == f"{sum(mine) / 2:.3f}"
     assert table.learned == {0, 1, 2, 3, 4}
     assert f"“{BILEVEL}”, {sum(mine) / 2:.3f}, is" in table.note
+    assert f"{NOT} never saw an adversarial image" in table.note
+    alone = comparison_table([r for r in records if r["method"] in {BILEVEL, "Adam (best clean)"}][::2], "caption")
+    assert alone.note.startswith("One network, on test images")
+    assert NOT not in alone.note
     lines = list(csv.DictReader(table_of(part.curves()).splitlines()))
     assert len(lines) == 10 * 3
     (line,) = [one for one in lines if one["method"] == BILEVEL and one["step"] == "4"]
@@ -151,6 +155,22 @@ def test_tables_and_figures_hold_what_was_measured(compared):
     figure = panels(part.curves())
     assert [axes.get_title() for axes in figure.axes] == ["ε = 0.1"]
     assert len(figure.axes[0].lines) == 10
+
+
+def test_a_table_of_functions_speaks_of_no_images():
+    record = {"method": NOT, "kind": "learned", "seed": 1, "steps": 20, "clean_loss": 2.0, "diverged": None,
+              "passes": 20, "seconds": 0.1}  # fmt: skip
+    table = comparison_table([record, record | {"seed": 2, "clean_loss": 4.0}], "caption")
+    assert table.header == ("method", "loss", "rate", "passes", "seconds")
+    assert table.rows[0][1].text == "3.000"
+    assert table.note.startswith("Mean over 2 networks with the standard deviation, on functions that no rule")
+    assert "image" not in table.note
+
+
+def test_a_rule_is_named_by_how_it_learned():
+    assert method_of(QUICK) == BILEVEL
+    assert method_of(replace(QUICK, shown="judged")) == TRANSFER
+    assert method_of(replace(QUICK, shown="judged", alpha=1.0)) == NOT
 
 
 def test_a_rule_without_adversarial_images_has_no_adversarial_rivals():
@@ -187,7 +207,7 @@ def test_failures_are_shown_as_failures():
         ]  # fmt: skip
 
     found = {"a": records(1.5, 2.0), "b": records(2.5, 2.0), "c": records(1.5, 2.0, clean=0.1)}
-    table = generalisation_table(found | {"d": records(1.5, 2.0, diverged=40), "e": []})
+    table = generalisation_table(found | {"d": records(1.5, 2.0, diverged=40), "e": []}, BILEVEL)
     assert [row[-1].text for row in table.rows] == ["better", "worse", "does not learn", "diverged", "does not fit"]
     assert [cell.text for cell in table.rows[0]] == [
         *("a", "1.500 (50.0, 90.0)", "3.000 (50.0, 90.0)", "2.000 (50.0, 90.0)", "better")

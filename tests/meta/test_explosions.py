@@ -111,3 +111,10 @@ def test_the_log_counts_explosions(tmp_path):
     column = last[0].split(",").index("exploded")
     exploded = [one for one in warned if one.category is ExplosionWarning]
     assert float(last[-1].split(",")[column]) == len(exploded) > 0
+
+
+def test_a_first_window_that_explodes_is_no_fault_of_the_scheduler():
+    config = replace(QUICK, windows=2, windows_per_row=1, limit=1e-6)
+    with pytest.warns() as warned:
+        train(config, progress=False)
+    assert {one.category for one in warned} == {ExplosionWarning}
