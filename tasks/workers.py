@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.context import SpawnContext
+from multiprocessing.managers import SyncManager
 from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any, final
@@ -38,7 +39,8 @@ class Workers:
     """
 
     def __init__(self, context: SpawnContext, count: int) -> None:
-        self._manager = context.Manager()
+        self._manager = SyncManager(ctx=context)
+        self._manager.start(_begin, (os.getpid(), _GRACE))
         self._stopping = self._manager.Event()
         others = set(multiprocessing.active_children())
         self._pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(os.getpid(),))
@@ -114,12 +116,13 @@ def _quietly(stopping: Any, work: Callable[..., bool], arguments: tuple[Any, ...
         return False
 
 
-def _begin(parent: int) -> None:
-    """Watch the parent from within a new process."""
+def _begin(parent: int, grace: float = 0.0) -> None:
+    """Watch the parent from within a new process, and end after it: so many seconds later, if others still talk to it."""
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(0.5)
+        time.sleep(grace)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -17,6 +17,7 @@ from tasks.commands.loggers import loggers_of
 from tasks.gail.config import GAILConfig
 from tasks.gail.extra import rl_extra
 from tasks.gail.presets import DEFAULT, PRESETS, fixed_twin, preset_of
+from tasks.gail.unused import refuse_unused
 from tasks.names import look_up
 from tasks.run import Run
 from tasks.settings import flags, from_dict, to_dict
@@ -69,6 +70,8 @@ class TrainGAIL(Command):
     def run(self) -> None:
         """Train, and say what came of it."""
         check_count("checkpoint_every", self.checkpoint_every)
+        usual = to_dict(PRESETS[self.preset])
+        refuse_unused(self.config, [name for name, value in to_dict(self.config).items() if value != usual[name]])
         with rl_extra():
             from tasks.gail.build import build
         demonstrations = build(self.config).demonstrations  # what does not fit is said before a folder is made

@@ -180,6 +180,7 @@ class GAILConfig:
             hidden=self.updater_hidden,
             rank=self.updater_rank,
             bound=self.updater_bound,
+            unroll=self.unroll,
         )
 
     @property

@@ -112,7 +112,8 @@ class Corrected(Updater):
 
     def needed(self, settings: UpdaterSettings, discriminator: Discriminator) -> int:
         """Return how many bytes that is."""
-        return self.by.copies * _FLOAT * self.network.parameters(settings, discriminator)
+        # The gradients of several updates are summed, one more being there while they are.
+        return (self.by.copies + (settings.unroll > 1)) * _FLOAT * self.network.parameters(settings, discriminator)
 
 
 @final
@@ -147,7 +148,7 @@ class Alone(Updater):
 
     def check(self, settings: UpdaterSettings, discriminator: Discriminator) -> None:
         """Require memory for all that Adam keeps."""
-        needed = ByAdam.copies * _FLOAT * self.network.parameters(settings, discriminator)
+        needed = (ByAdam.copies + (settings.unroll > 1)) * _FLOAT * self.network.parameters(settings, discriminator)
         _require(needed, self.network, settings, discriminator)
 
 

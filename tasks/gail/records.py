@@ -58,7 +58,7 @@ def record_of(training: Training, metrics: Path) -> dict[str, Any]:
     returns = returns_of(training.policy, config)
     return {
         **_identity(config, method_of(config)),
-        **curve_numbers(metrics, goal_of(config, training.demonstrations)),
+        **curve_numbers(metrics, goal_of(config, training.demonstrations), moved=config.method != "frozen"),
         **_fresh(returns),
         "environment_steps": training.learner.algorithm.num_timesteps,
         "iterations": training.solver.step_count,
@@ -83,14 +83,14 @@ def played_record(config: GAILConfig, method: str, returns: np.ndarray) -> dict[
     return {**_identity(config, method), **_fresh(returns), "diverged": False}
 
 
-def curve_numbers(metrics: Path, goal: Goal | None) -> dict[str, Any]:
-    """Return how a curve reached its goal and held it, and how large the discriminator became."""
+def curve_numbers(metrics: Path, goal: Goal | None, *, moved: bool = True) -> dict[str, Any]:
+    """Return how a curve reached its goal and held it, and, if the discriminator was moved, how large it became."""
     rows = read_metrics(metrics)
     curve = [row.get("return", math.nan) for row in rows]
     steps = [row.get("environment_steps", math.nan) for row in rows]
     nothing = Stability(None, None, None, None, None, None, None)
     found = stability(curve, steps, goal) if goal else nothing
-    norms = [row["discriminator_norm"] for row in rows if "discriminator_norm" in row]
+    norms = [row["discriminator_norm"] for row in rows if "discriminator_norm" in row] if moved else []
     return {**dataclasses.asdict(found), "discriminator_norm": max(norms, default=None)}
 
 

@@ -37,6 +37,7 @@ class UpdaterSettings:
         hidden: units of a learned updater's hidden layers; ``None`` is the updater's own.
         rank: r of low-rank.
         bound: the largest norm of the discriminator's weights; beyond it the updater is said to diverge.
+        unroll: how many updates a move has, for the memory that training takes.
 
     Raises:
         ConfigurationError: for an unknown name, listing the known ones, or a number out of its range.
@@ -50,6 +51,7 @@ class UpdaterSettings:
     hidden: tuple[int, ...] | None = None
     rank: int = 16
     bound: float = 1e3
+    unroll: int = 1
 
     def __post_init__(self) -> None:
         look_up(UPDATERS, self.name, "updater")

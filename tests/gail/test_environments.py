@@ -233,6 +233,7 @@ def test_seeds_are_those_of_stable_baselines():
     [
         ("CartPol-v1", {}, r"There is no environment 'CartPol-v1'\. The nearest names are: CartPole-v1"),
         ("MountainCar-v7", {}, r"There is no environment 'MountainCar-v7'\. The nearest names are: MountainCar-v0"),
+        ("zzz", {}, r"There is no environment 'zzz'\. Some that are there: CartPole-v1, MountainCar-v0, Acrobot-v1"),
         ("no_such_module:A-v0", {}, r"'no_such_module:A-v0' cannot be made: No module named"),
         ("CartPole-v1", {"count": 0}, "count must be a whole number from 1, got 0"),
         ("CartPole-v1", {"horizon": 0}, "horizon must be a whole number from 1, got 0"),

@@ -93,6 +93,11 @@ def test_what_does_not_fit_is_said_before_anything_is_trained(tmp_path, capsys, 
         (["--environments", "4096"], "environments=4096 is more than the steps=2048"),
         (["--preset", "cartpol"], "Did you mean cartpole"),
         (["--method", "l2l", "--updater", "paper", "--hidden", "1000", "1000"], "coordinate-wise"),
+        (["--updater-limit", "0.1"], "updater_limit is not used with method=gail, but with l2l"),
+        (["--method", "base", "--updater-rate", "0.1"], "is not used with method=base, but with gail or l2l"),
+        (["--method", "frozen", "--gradient-penalty", "1"], "gradient_penalty is not used with method=frozen"),
+        (["--algorithm", "ppo", "--kl", "0.1"], "kl is not used with algorithm=ppo, but with trpo"),
+        (["--method", "l2l", "--updater-rank", "4"], "is not used with updater=coordinate-wise, but with low-rank"),
     ]
     for words, message in cases:
         assert main(["train", "gail", *words]) == 2, words

@@ -196,6 +196,13 @@ def test_memory_is_asked_for_before_the_papers_updater_is_built(monkeypatch: pyt
     assert "coordinate-wise" in message
 
 
+def test_an_unroll_sums_gradients_and_needs_room_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available_memory", lambda: 2 * 2**30)
+    for name in ("paper", "paper-literal"):
+        with pytest.raises(ConfigurationError, match=r"needs 6\.4 GiB of memory"):
+            moving(UpdaterSettings(name, unroll=2), Discriminator(6))
+
+
 def test_unknown_names_and_numbers_out_of_range_are_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"no updater 'coordinatewise'. Did you mean coordinate-wise\?"):
         UpdaterSettings("coordinatewise")

@@ -147,6 +147,7 @@ def is_gone(pid):
     [
         ("main", signal.SIGTERM, 130, "Stopped. What is done is kept; go on with: bilevel resume"),
         ("worker", signal.SIGKILL, 1, "A working process ended by itself"),
+        ("main", signal.SIGKILL, -signal.SIGKILL, ""),
     ],
 )
 def test_a_demonstration_that_is_broken_off_ends_whole_and_says_how_to_go_on(tmp_path, victim, number, status, message):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import gymnasium
 from gymnasium import spaces
@@ -20,6 +20,8 @@ from tasks.gail.environments.vectorised import Vectorised
 
 VECTORISED: dict[str, type[Dynamics]] = {CartPole.name: CartPole, MountainCar.name: MountainCar}
 """The environments that there are in NumPy."""
+
+_USUAL: Final = ("CartPole-v1", "MountainCar-v0", "Acrobot-v1", "Pendulum-v1", "LunarLander-v3", "Hopper-v5", "Ant-v5")
 
 
 def make(
@@ -69,7 +71,8 @@ def _build(name: str, horizon: int | None, render_mode: str | None) -> gymnasium
         )
     except (gymnasium.error.UnregisteredEnv, gymnasium.error.DeprecatedEnv) as error:
         near = difflib.get_close_matches(name, gymnasium.registry, n=5, cutoff=0.4)
-        known = f"The nearest names are: {', '.join(near)}." if near else "Print gymnasium.registry for all names."
+        usual = [one for one in _USUAL if one in gymnasium.registry]
+        known = f"The nearest names are: {', '.join(near)}." if near else f"Some that are there: {', '.join(usual)}."
         raise ConfigurationError(f"There is no environment {name!r}. {known}") from error
     except (gymnasium.error.Error, ImportError) as error:
         reason = " ".join(str(error).split())
