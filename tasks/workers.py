@@ -117,7 +117,7 @@ def _quietly(stopping: Any, work: Callable[..., bool], arguments: tuple[Any, ...
 
 
 def _begin(parent: int, grace: float = 0.0) -> None:
-    """Watch the parent from within a new process, and end after it: so many seconds later, if others still talk to it."""
+    """Watch the parent from within a new process, and end ``grace`` seconds after it, when others are done."""
 
     def watch() -> None:
         while os.getppid() == parent:
