@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-COLUMNS: Final = 32768
+COLUMNS: Final = 28672
 """How many columns are worked on at a time without a graph: enough that calls cost little, few enough for a cache."""
 
 
