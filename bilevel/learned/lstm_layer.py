@@ -3,8 +3,9 @@ r"""One LSTM layer for some columns, one a coordinate, without autograd.
 $$\begin{pmatrix} i \\ f \\ g \\ o \end{pmatrix} = \begin{pmatrix} \sigma \\ \sigma \\ \tanh \\ \sigma \end{pmatrix}
 \Big(W \begin{pmatrix} x \\ h \end{pmatrix} + b\Big), \qquad c' = f c + i g, \qquad h' = o \tanh c'$$
 
-Columns make each gate one contiguous piece. The hyperbolic tangent is taken as $2 \sigma(2 a) - 1$, for which the rows
-of g in W and b are doubled: right to rounding, and several times faster.
+Columns make each gate one contiguous piece. The hyperbolic tangent is taken as $1 - 2 \sigma(-2 a)$, for which the rows
+of g in W and b are multiplied by -2: right to rounding, and several times faster. A product with it is then one
+operation, $o \tanh c' = o - 2 o \, \sigma(-2 c')$.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 
 class Weights(NamedTuple):
-    """Those of one layer, its input weights beside its recurrent ones, the rows of g doubled."""
+    """Those of one layer, its input weights beside its recurrent ones, the rows of g multiplied by -2."""
 
     matrix: Float[Tensor, "gates seen"]
     bias: Float[Tensor, "gates 1"]
@@ -28,14 +29,14 @@ def pack(cell: nn.LSTMCell) -> Weights:
     matrix = torch.cat([cell.weight_ih, cell.weight_hh], dim=1)
     bias = cell.bias_ih + cell.bias_hh
     hidden = cell.hidden_size
-    twice = torch.ones_like(bias[:, None], requires_grad=False)
-    twice[2 * hidden : 3 * hidden] = 2
-    return Weights(twice * matrix, twice * bias[:, None])
+    factor = torch.ones_like(bias[:, None], requires_grad=False)
+    factor[2 * hidden : 3 * hidden] = -2
+    return Weights(factor * matrix, factor * bias[:, None])
 
 
 @final
 class Layer:
-    """One layer and its buffers: x above h, the gates, and the tangent of the next c.
+    """One layer and its buffers: x above h, the gates, of which g as σ(-2 a), and the next c as σ(-2 c').
 
     Args:
         weights: those of the layer.
@@ -62,10 +63,10 @@ class Layer:
         torch.cat([below, h], out=seen)
         torch.addmm(self.weights.bias, self.weights.matrix, seen, out=gates).sigmoid_()
         i, f, g, o = gates.chunk(4)
-        g.mul_(2).sub_(1)
-        torch.mul(c, f, out=c_after).addcmul_(i, g)
-        torch.mul(c_after, 2, out=tangent).sigmoid_().mul_(2).sub_(1)
-        torch.mul(o, tangent, out=h_after)
+        torch.addcmul(i, i, g, value=-2, out=tangent)
+        torch.addcmul(tangent, c, f, out=c_after)
+        torch.mul(c_after, -2, out=tangent).sigmoid_()
+        torch.addcmul(o, o, tangent, value=-2, out=h_after)
 
     def backward(self, dh: Tensor, dc: Tensor | None, c: Tensor, found: Weights, c_found: Tensor) -> Tensor:
         """Return the cotangent of x above h, for the columns of the last `forward`.
@@ -79,12 +80,14 @@ class Layer:
         """
         seen, gates, tangent = (t[:, : c.shape[1]] for t in (self.seen, self.gates, self.tangent))
         i, f, g, o = gates.chunk(4)
+        g.mul_(-2).add_(1)
+        tangent.mul_(-2).add_(1)
         torch.addcmul(torch.ones_like(tangent), tangent, tangent, value=-1, out=c_found).mul_(o).mul_(dh)
         if dc is not None:
             c_found.add_(dc)
         slopes = torch.addcmul(gates, gates, gates, value=-1)
         at_i, at_f, at_g, at_o = slopes.chunk(4)
-        torch.mul(g, g, out=at_g).sub_(1).mul_(-0.5)  # half, since the rows of g are doubled
+        torch.mul(g, g, out=at_g).sub_(1).mul_(0.5)  # by -2, since the rows of g are multiplied by it
         at_i.mul_(c_found).mul_(g)
         at_f.mul_(c_found).mul_(c)
         at_g.mul_(c_found).mul_(i)
