@@ -10,6 +10,7 @@ backward pass computes the gates of its columns again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import torch
@@ -98,17 +99,15 @@ def _forward(inputs: Inputs, after: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     width = min(FORWARD_COLUMNS, count)
     layers = [Layer(weights, width) for weights in inputs.layers]
     u = inputs.seen.new_empty((1, count))
-    w, bias = inputs.output
-    before, later = ([t.split(width, dim=1) for pair in states for t in pair] for states in (inputs.states, after))
     # All views at once: to make them one by one would take a tenth of the time.
-    for below, out, *pieces in zip(inputs.seen.split(width, dim=1), u.split(width, dim=1), *before, *later, strict=True):
-        x, half = below, len(pieces) // 2
-        for number, layer in enumerate(layers):
-            at = slice(2 * number, 2 * number + 2)
-            h_after, c_after = pieces[half:][at]
-            layer.forward(x, *pieces[:half][at], h_after, c_after)
-            x = h_after
-        torch.addmm(bias, w, x, out=out)
+    cut = partial(torch.split, split_size_or_sections=width, dim=1)
+    states = ([cut(t) for pair in layer for t in pair] for layer in zip(inputs.states, after, strict=True))
+    pieces = [zip(*layer, strict=True) for layer in states]
+    for below, out, *at in zip(cut(inputs.seen), cut(u), *pieces, strict=True):
+        for layer, (h, c, h_after, c_after) in zip(layers, at, strict=True):
+            layer.forward(below, h, c, h_after, c_after)
+            below = h_after  # noqa: PLW2901
+        torch.addmm(inputs.output[1], inputs.output[0], below, out=out)
     return u
 
 

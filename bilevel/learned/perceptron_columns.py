@@ -70,7 +70,7 @@ def answers_in_pieces(
 
 def cut(rows: Sequence[Float[Tensor, " columns"]]) -> Iterator[list[Float[Tensor, " piece"]]]:
     """Return pieces of several rows of the same length."""
-    yield from map(list, zip(*(row.split(COLUMNS) for row in rows), strict=True))
+    yield from map(list, zip(*(torch.split(row, COLUMNS) for row in rows), strict=True))
 
 
 def gathered(pairs: Sequence[tuple[Tensor, Tensor]]) -> Iterator[list[Float[Tensor, " piece"]]]:
