@@ -20,7 +20,7 @@ from torch import Tensor
 from bilevel.learned.lstm_layer import Layer, Weights
 
 FORWARD_COLUMNS: Final = 4096
-BACKWARD_COLUMNS: Final = 1024
+BACKWARD_COLUMNS: Final = 2048
 """How many columns are worked on at a time; the buffers of two layers of 20 take some hundred kB then."""
 
 Columns: TypeAlias = Float[Tensor, "_ columns"]

@@ -10,6 +10,7 @@ operation, $o \tanh c' = o - 2 o \, \sigma(-2 c')$.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple, final
 
 import torch
@@ -50,6 +51,10 @@ class Layer:
         self.seen, self.gates, self.tangent = new((seen, width)), new((rows, width)), new((rows // 4, width))
         self._after: tuple[Tensor, Tensor] | None = None
 
+    @cached_property
+    def _slopes(self) -> Tensor:
+        return torch.empty_like(self.gates)
+
     def after(self, at: slice) -> tuple[Tensor, Tensor]:
         """Return room for the next h and c of some columns."""
         if self._after is None:
@@ -78,20 +83,20 @@ class Layer:
             found: where the cotangents of the weights are added up.
             c_found: takes up the cotangent of ``c``.
         """
-        seen, gates, tangent = (t[:, : c.shape[1]] for t in (self.seen, self.gates, self.tangent))
+        seen, gates, tangent, slopes = (t[:, : c.shape[1]] for t in (self.seen, self.gates, self.tangent, self._slopes))
         i, f, g, o = gates.chunk(4)
-        g.mul_(-2).add_(1)
-        tangent.mul_(-2).add_(1)
-        torch.addcmul(torch.ones_like(tangent), tangent, tangent, value=-1, out=c_found).mul_(o).mul_(dh)
-        if dc is not None:
-            c_found.add_(dc)
-        slopes = torch.addcmul(gates, gates, gates, value=-1)
-        at_i, at_f, at_g, at_o = slopes.chunk(4)
-        torch.mul(g, g, out=at_g).sub_(1).mul_(0.5)  # by -2, since the rows of g are multiplied by it
-        at_i.mul_(c_found).mul_(g)
+        torch.addcmul(tangent, tangent, tangent, value=-1, out=c_found).mul_(o)
+        if dc is None:
+            c_found.mul_(dh).mul_(4)
+        else:
+            torch.addcmul(dc, c_found, dh, value=4, out=c_found)
+        at_i, at_f, at_g, at_o = torch.addcmul(gates, gates, gates, value=-1, out=slopes).chunk(4)
+        at_i.mul_(c_found)
+        at_i.addcmul_(at_i, g, value=-2)
         at_f.mul_(c_found).mul_(c)
-        at_g.mul_(c_found).mul_(i)
-        at_o.mul_(dh).mul_(tangent)
+        at_g.mul_(c_found).mul_(i).mul_(-2)
+        at_o.mul_(dh)
+        at_o.addcmul_(at_o, tangent, value=-2)
         c_found.mul_(f)
         found.matrix.addmm_(slopes, seen.t())
         found.bias.add_(slopes.sum(1, keepdim=True))
