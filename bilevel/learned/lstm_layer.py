@@ -10,7 +10,6 @@ operation, $o \tanh c' = o - 2 o \, \sigma(-2 c')$.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import NamedTuple, final
 
 import torch
@@ -51,10 +50,6 @@ class Layer:
         self.seen, self.gates, self.tangent = new((seen, width)), new((rows, width)), new((rows // 4, width))
         self._after: tuple[Tensor, Tensor] | None = None
 
-    @cached_property
-    def _slopes(self) -> Tensor:
-        return torch.empty_like(self.gates)
-
     def after(self, at: slice) -> tuple[Tensor, Tensor]:
         """Return room for the next h and c of some columns."""
         if self._after is None:
@@ -83,14 +78,15 @@ class Layer:
             found: where the cotangents of the weights are added up.
             c_found: takes up the cotangent of ``c``.
         """
-        seen, gates, tangent, slopes = (t[:, : c.shape[1]] for t in (self.seen, self.gates, self.tangent, self._slopes))
+        seen, gates, tangent = (t[:, : c.shape[1]] for t in (self.seen, self.gates, self.tangent))
         i, f, g, o = gates.chunk(4)
         torch.addcmul(tangent, tangent, tangent, value=-1, out=c_found).mul_(o)
         if dc is None:
             c_found.mul_(dh).mul_(4)
         else:
             torch.addcmul(dc, c_found, dh, value=4, out=c_found)
-        at_i, at_f, at_g, at_o = torch.addcmul(gates, gates, gates, value=-1, out=slopes).chunk(4)
+        slopes = torch.addcmul(gates, gates, gates, value=-1)
+        at_i, at_f, at_g, at_o = slopes.chunk(4)
         at_i.mul_(c_found)
         at_i.addcmul_(at_i, g, value=-2)
         at_f.mul_(c_found).mul_(c)
