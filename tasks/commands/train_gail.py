@@ -17,16 +17,17 @@ from tasks.commands.loggers import loggers_of
 from tasks.gail.config import GAILConfig
 from tasks.gail.extra import rl_extra
 from tasks.gail.presets import DEFAULT, PRESETS, fixed_twin, preset_of
-from tasks.gail.unused import refuse_unused
+from tasks.gail.unused import is_used, refuse_unused
 from tasks.names import look_up
 from tasks.run import Run
 from tasks.settings import flags, from_dict, to_dict
 
-# What to lower, or raise, where the rule of a method diverges.
+# What to lower, or raise, where a rule diverges; not all are used with every updater.
 _CALMER = {
-    "gail": "a smaller --updater-rate",
-    "base": "a smaller --updater-step",
-    "l2l": "a smaller --updater-rate, --updater-limit or --updater-step, a larger --proximal",
+    "updater_rate": "a smaller --updater-rate",
+    "updater_limit": "a smaller --updater-limit",
+    "updater_step": "a smaller --updater-step",
+    "proximal": "a larger --proximal",
 }
 _DEMONSTRATIONS = "demonstrations"
 _OTHER = frozenset({"task", "command", "checkpoint_every", "tensorboard"})
@@ -115,7 +116,8 @@ def go_on(run: Run, *, resume: bool) -> None:
             resume_hint=f"bilevel resume {run.path}",
         )
     except DivergenceError as error:
-        raise DivergenceError(f"{error} The flags for that: {_CALMER[config.method]}.") from error
+        calmer = ", ".join(words for name, words in _CALMER.items() if is_used(config, name))
+        raise DivergenceError(f"{error} The flags for that: {calmer}.") from error
     record = record_of(trained, run.metrics)
     run.append_results([record])
     _finish(run, config, record)

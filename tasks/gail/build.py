@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, final
 
 import torch
@@ -16,7 +15,7 @@ from tasks.gail.algorithms import make_algorithm
 from tasks.gail.batch import Halves, Whole
 from tasks.gail.batches import RolloutBatches
 from tasks.gail.config import GAILConfig
-from tasks.gail.demonstrations import Demonstrations, load, shipped
+from tasks.gail.demonstrations import Demonstrations, read, shipped
 from tasks.gail.discriminator import Discriminator
 from tasks.gail.environments import VectorEnvironment, make
 from tasks.gail.features import Features
@@ -74,7 +73,10 @@ def demonstrations_for(config: GAILConfig) -> Demonstrations:
     Raises:
         ConfigurationError: if there are none, or not so many.
     """
-    found = shipped(config.env, config.horizon) if config.demonstrations is None else load(Path(config.demonstrations))
+    if config.demonstrations is None:
+        found = shipped(config.env, config.horizon)
+    else:
+        found = read(config.demonstrations, config.env, horizon=config.horizon)
     return found if config.trajectories is None else found.take(config.trajectories)
 
 

@@ -26,8 +26,9 @@ class GAILConfig:
     sign of the reward nor the length of an episode says how to play. None: episodes as the environment has them."""
 
     demonstrations: str | None = None
-    """A file of demonstrations (.npz, as bilevel train gail-expert writes it); by default those that come with the
-    package, for CartPole-v1 and MountainCar-v0."""
+    """Demonstrations: a file (.npz, as bilevel train gail-expert writes it), or the folder of a data set of Minari or
+    of trajectories of the imitation package; by default those that come with the package, for CartPole-v1 and
+    MountainCar-v0."""
 
     trajectories: int | None = None
     """Use so many of the demonstrated episodes; by default all."""

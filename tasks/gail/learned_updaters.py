@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
 from torch import optim
 
+from bilevel import memory
 from bilevel.learned import BoundedResidual, FactoredAdam, factored
-from bilevel.memory import require_memory
 from bilevel.rule_loss import LastAnswer, Proximal, RuleLoss
 from bilevel.rules import Gradient
 from bilevel.rules.module import ModuleRule
@@ -176,11 +176,17 @@ LEARNED: dict[str, Updater] = {
 
 def _require(needed: int, network: Network, settings: UpdaterSettings, discriminator: Discriminator) -> None:
     """Raise `bilevel.ConfigurationError` if so many bytes are not to be had, with the smaller choices."""
+    left = memory.available_memory()
     sizes = {name: one.needed(settings, discriminator) for name, one in _CORRECTED.items()}
-    smaller = [f"{name} ({size / 2**30:.2g} GiB)" for name, size in sizes.items() if size < needed]
-    require_memory(
+    fitting = [f"{name} ({_readable(size)})" for name, size in sizes.items() if left is None or size < left]
+    fewer = "fewer weights, such as --hidden 16 8 for the discriminator"
+    memory.require_memory(
         needed,
         f"The updater {settings.name} has {network.parameters(settings, discriminator):,} parameters for a "
         f"discriminator of {discriminator.size:,} weights. With all that its training keeps it",
-        f"Smaller choices: {', '.join(smaller)}; or fewer weights, such as hidden=(16, 8) for the discriminator.",
+        f"What fits: {', '.join(fitting)}; or {fewer}." if fitting else f"Take {fewer}.",
     )
+
+
+def _readable(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{max(1, round(size / 2**20))} MiB"

@@ -46,6 +46,11 @@ _ALGORITHMS: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
+def is_used(config: GAILConfig, name: str) -> bool:
+    """Whether the setting ``name`` does anything with the method, the updater and the algorithm of ``config``."""
+    return not any(chosen not in table.get(name, (chosen,)) for _, chosen, table in _choices(config))
+
+
 def refuse_unused(config: GAILConfig, chosen: Iterable[str]) -> None:
     """Raise if a setting that the user chose would be ignored without a word.
 
@@ -56,14 +61,18 @@ def refuse_unused(config: GAILConfig, chosen: Iterable[str]) -> None:
     Raises:
         ConfigurationError: naming the setting, and with what it is used.
     """
-    found = {"method": config.method, "algorithm": config.algorithm}
-    tables = {"method": _METHODS, "algorithm": _ALGORITHMS}
-    if config.method in {"l2l", "base"}:
-        found["updater"], tables["updater"] = config.updater_settings.name, _UPDATERS
     for name in chosen:
-        for what, table in tables.items():
-            if found[what] not in table.get(name, (found[what],)):
+        for what, found, table in _choices(config):
+            if found not in table.get(name, (found,)):
                 raise ConfigurationError(
-                    f"{name} is not used with {what}={found[what]}, but with {' or '.join(table[name])}: leave it "
+                    f"{name} is not used with {what}={found}, but with {' or '.join(table[name])}: leave it "
                     f"out, or change the {what}."
                 )
+
+
+def _choices(config: GAILConfig) -> list[tuple[str, str, dict[str, tuple[str, ...]]]]:
+    """Return what was chosen, and for each setting with what it is used."""
+    made = [("method", config.method, _METHODS), ("algorithm", config.algorithm, _ALGORITHMS)]
+    if config.method in {"l2l", "base"}:
+        made.append(("updater", config.updater_settings.name, _UPDATERS))
+    return made

@@ -59,20 +59,25 @@ def test_demonstrations_of_another_environment_are_refused_where_they_are_used()
             replace(mine, environment="MountainCar-v0"),
             "MountainCar-v0",
             car,
-            r"4 numbers an observation; its .* \(2,\)",
+            r"4 numbers an observation, those of the environment .* \(2,\): name demonstrations of MountainCar-v0",
         ),
         (
             replace(mine, actions=mine.actions + 1),
             "CartPole-v1",
             cart,
-            "whole numbers from 1 to 2; its actions .* 0 to 1",
+            "whole numbers from 1 to 2, those .* 0 to 1: name",
         ),
-        (some(continuous=True), "CartPole-v1", cart, "vectors of 2 numbers; its actions are whole numbers from 0 to 1"),
+        (
+            some(continuous=True),
+            "CartPole-v1",
+            cart,
+            "vectors of 2 numbers, those of the environment are .* 0 to 1: name",
+        ),
         (
             some(environment="Pendulum-v1", observations=mine.observations[:, :3]),
             "Pendulum-v1",
             pendulum,
-            r"whole numbers from 0 to 1; its actions are vectors of shape \(1,\)",
+            r"whole numbers from 0 to 1, those .* are vectors of shape \(1,\)",
         ),
     ]:
         with pytest.raises(ConfigurationError, match=message):

@@ -14,7 +14,7 @@ from demonstration_cases import Bomb
 
 from bilevel.errors import ConfigurationError
 from tasks.data_error import DataError, DataWarning
-from tasks.gail.demonstrations import from_imitation, from_minari, load, save
+from tasks.gail.demonstrations import from_imitation, from_minari, load, read, save
 
 FILES = Path(__file__).parent / "files"
 sys.path.insert(0, str(FILES))
@@ -49,6 +49,17 @@ def test_data_sets_of_minari_are_read(name, kind):
     check_read(found, name)
     assert found.horizon is None
     assert found.about["dataset_id"] == f"{kind}/tiny-v0"
+
+
+@pytest.mark.parametrize(("name", "kind"), list(KINDS.items()))
+def test_whatever_is_named_is_read(name, kind, tmp_path):
+    minari, imitation = FILES / "minari" / kind / "tiny-v0", FILES / "imitation" / kind
+    save(from_minari(minari), tmp_path / "ours")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        for path in (minari, minari / "data", imitation, tmp_path / "ours.npz"):
+            check_read(read(path, name), name)
+        assert read(imitation, name, horizon=9).horizon == 9
 
 
 @pytest.mark.parametrize("ending", ["", ".npz"])

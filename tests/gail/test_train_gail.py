@@ -78,8 +78,9 @@ def test_what_does_not_fit_is_said_before_anything_is_trained(tmp_path, capsys, 
         (["--env", "CartPole-v9"], "no environment 'CartPole-v9'. The nearest names are: CartPole-v1"),
         (["--demonstrations", car], "The demonstrations are of MountainCar-v0, the environment is CartPole-v1"),
         (["--demonstrations", wide], "5 numbers an observation"),
-        (["--demonstrations", continuous], "actions"),
+        (["--demonstrations", continuous], "vectors of 1 numbers, those of the environment are whole numbers from 0"),
         (["--demonstrations", "nowhere.npz"], "nowhere.npz is no file"),
+        (["--demonstrations", str(files)], "or a folder: a data set of Minari"),
         (["--env", "Acrobot-v1"], "bilevel train gail-expert --env Acrobot-v1"),
         (["--trajectories", "1000"], "asked for are 1000"),
         (["--expert-batch", "100000"], "expert_batch is 100000"),
@@ -161,6 +162,12 @@ def test_the_command_says_which_flags_calm_a_diverging_updater(method, named, fl
     said = capsys.readouterr().err
     assert f"The updater {named} diverged" in said
     assert flag in said.partition("The flags for that: ")[2]
+
+
+def test_no_flag_is_recommended_that_would_be_refused(tmp_path, capsys):
+    words = ["--method", "l2l", "--updater", "paper-literal", "--updater-bound", "0.001"]
+    assert main(["train", "gail", *QUICK, *words, "--run", str(tmp_path / "run")]) != 0
+    assert capsys.readouterr().err.strip().endswith("The flags for that: a smaller --updater-rate.")
 
 
 def test_a_frozen_discriminator_gives_one_number_and_does_not_move():

@@ -192,8 +192,21 @@ def test_memory_is_asked_for_before_the_papers_updater_is_built(monkeypatch: pyt
     assert "paper has 341,086,787 parameters for a discriminator of 2,561 weights" in message
     assert "needs 5.1 GiB of memory, and 2.0 GiB are left" in message
     assert "paper-factored (1.3 GiB)" in message
-    assert "low-rank" in message
+    assert "low-rank (1 MiB)" in message
+    assert "paper (" not in message
     assert "coordinate-wise" in message
+
+
+def test_what_does_not_fit_either_is_not_recommended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available_memory", lambda: 2**30)
+    with pytest.raises(
+        ConfigurationError, match=r"What fits: coordinate-wise .* per-layer \(\d+ MiB\), low-rank"
+    ) as caught:
+        moving(UpdaterSettings("paper"), Discriminator(6))
+    assert "paper-factored" not in str(caught.value)
+    monkeypatch.setattr(memory, "available_memory", lambda: 0)
+    with pytest.raises(ConfigurationError, match=r"GiB are left\. Take fewer weights, such as --hidden 16 8"):
+        moving(UpdaterSettings("paper"), Discriminator(6))
 
 
 def test_an_unroll_sums_gradients_and_needs_room_for_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,26 +138,31 @@ class Demonstrations:
             ConfigurationError: saying what does not fit.
         """
         where = f"The demonstrations are of {self.environment}"
+        remedy = (
+            f"name demonstrations of {environment}, or make them with `bilevel train gail-expert --env {environment}`."
+        )
         _require(
             self.environment == environment,
-            f"{where}, the environment is {environment}: name demonstrations of {environment}, or make them with "
-            f"`bilevel train gail-expert --env {environment}`.",
+            f"{where}, the environment is {environment}: {remedy}",
         )
         shape = tuple(observation_space.shape)
         _require(
             self.observations.shape[1:] == shape,
-            f"{where} with {self.observations.shape[1]} numbers an observation; its observations have shape {shape}.",
+            f"{where} with {self.observations.shape[1]} numbers an observation, those of the environment have shape "
+            f"{shape}: {remedy}",
         )
         choices = getattr(action_space, "n", None)
         if choices is not None:
             _require(
                 self.actions.ndim == 1 and 0 <= int(self.actions.min()) <= int(self.actions.max()) < int(choices),
-                f"{where} with {self._kind_of_actions()}; its actions are whole numbers from 0 to {int(choices) - 1}.",
+                f"{where} with {self._kind_of_actions()}, those of the environment are whole numbers from 0 to "
+                f"{int(choices) - 1}: {remedy}",
             )
         else:
             _require(
                 self.actions.ndim == 2 and self.actions.shape[1:] == tuple(action_space.shape),
-                f"{where} with {self._kind_of_actions()}; its actions are vectors of shape {action_space.shape}.",
+                f"{where} with {self._kind_of_actions()}, those of the environment are vectors of shape "
+                f"{action_space.shape}: {remedy}",
             )
 
     def check_horizon(self, horizon: int | None) -> None:

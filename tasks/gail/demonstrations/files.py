@@ -20,6 +20,7 @@ from tasks.run_files import plain, write_atomically
 
 _FORMAT, _VERSION = "bilevel demonstrations", 1
 _ARRAYS = ("observations", "actions", "lengths")
+_ANEW = "Copy both files anew, or make others with `bilevel train gail-expert`."
 
 
 def save(demonstrations: Demonstrations, path: str | Path) -> None:
@@ -66,8 +67,8 @@ def load(path: str | Path) -> Demonstrations:
         if not file.is_file():
             raise ConfigurationError(
                 f"{file} is no file: demonstrations are two files, NAME.npz and NAME.json, as `bilevel train "
-                "gail-expert` writes them. Those of Minari and of the imitation package are read by from_minari and "
-                "from_imitation, and written so by save (all in tasks.gail.demonstrations)."
+                "gail-expert` writes them, or a folder: a data set of Minari, with data/main_data.hdf5, or "
+                "trajectories of the imitation package, with state.json."
             )
     about = _read_about(text)
     content = arrays.read_bytes()
@@ -86,14 +87,14 @@ def load(path: str | Path) -> Demonstrations:
             **found,
         )
     except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{arrays} does not hold demonstrations: {error}") from error
+        raise DataError(f"{arrays} does not hold demonstrations: {error} {_ANEW}") from error
 
 
 def _read_about(path: Path) -> dict[str, Any]:
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise DataError(f"{path} is damaged: it is no JSON ({error}).") from error
+        raise DataError(f"{path} is damaged: it is no JSON ({error}). {_ANEW}") from error
     if not isinstance(about, dict) or about.get("format") != _FORMAT:
         raise DataError(f"{path} was not written by `bilevel train gail-expert`: it is no {_FORMAT!r} file.")
     if about.get("version") != _VERSION:
@@ -103,7 +104,7 @@ def _read_about(path: Path) -> dict[str, Any]:
     }  # fmt: skip
     for name, kind in wanted.items():
         if not isinstance(about.get(name, ...), kind):
-            raise DataError(f"{path} is damaged: its {name!r} is missing or of another type.")
+            raise DataError(f"{path} is damaged: its {name!r} is missing or of another type. {_ANEW}")
     return about
 
 

@@ -12,7 +12,8 @@ from tasks.data_error import DataError
 from tasks.gail.demonstrations.demonstrations import Demonstrations
 from tasks.gail.demonstrations.trajectories import Trajectory, gather
 
-_MAIN, _METADATA = "main_data.hdf5", "metadata.json"
+MAIN = "main_data.hdf5"
+_METADATA = "metadata.json"
 _KEPT = ("dataset_id", "algorithm_name", "author", "code_permalink", "minari_version", "description")
 
 
@@ -38,10 +39,10 @@ def from_minari(path: str | Path, *, environment: str | None = None, horizon: in
         ) from error
     folder = Path(path).expanduser()
     folder = folder / "data" if (folder / "data").is_dir() else folder
-    file = folder / _MAIN
+    file = folder / MAIN
     if not file.is_file():
         raise ConfigurationError(
-            f"{path} is no data set of Minari in HDF5: it holds no data/{_MAIN}. Name the folder of a data set; one in "
+            f"{path} is no data set of Minari in HDF5: it holds no data/{MAIN}. Name the folder of a data set; one in "
             'the Arrow format is written anew with data_format="hdf5".'
         )
     try:
