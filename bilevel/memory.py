@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from bilevel.errors import ConfigurationError
@@ -21,13 +22,13 @@ def available_memory() -> int | None:
     return min(known) if known else None
 
 
-def require_memory(needed: int, what: str, advice: str) -> None:
+def require_memory(needed: int, what: str, advice: Callable[[int], str]) -> None:
     """Raise unless ``needed`` bytes can be had.
 
     Args:
         needed: bytes.
         what: what they are for.
-        advice: what to do instead.
+        advice: what to do instead, of the bytes that are left.
 
     Raises:
         ConfigurationError: if less memory is left, with both numbers.
@@ -35,7 +36,7 @@ def require_memory(needed: int, what: str, advice: str) -> None:
     left = available_memory()
     if left is not None and needed > left:
         raise ConfigurationError(
-            f"{what} needs {needed / _GIB:.1f} GiB of memory, and {left / _GIB:.1f} GiB are left. {advice}"
+            f"{what} needs {needed / _GIB:.1f} GiB of memory, and {left / _GIB:.1f} GiB are left. {advice(left)}"
         )
 
 

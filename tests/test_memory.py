@@ -32,8 +32,8 @@ def test_the_limit_of_a_container_counts_and_cached_files_do_not(tmp_path: Path)
 
 def test_too_much_is_refused_with_both_numbers_and_the_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available_memory", lambda: 3 * 2**30)
-    require_memory(3 * 2**30, "It", "Do less.")
+    require_memory(3 * 2**30, "It", lambda left: "Do less.")
     with pytest.raises(ConfigurationError, match=r"^It needs 4\.0 GiB of memory, and 3\.0 GiB are left\. Do less\.$"):
-        require_memory(4 * 2**30, "It", "Do less.")
+        require_memory(4 * 2**30, "It", lambda left: "Do less.")
     monkeypatch.setattr(memory, "available_memory", lambda: None)
-    require_memory(2**60, "It", "Do less.")
+    require_memory(2**60, "It", lambda left: "Do less.")

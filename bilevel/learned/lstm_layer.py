@@ -47,26 +47,26 @@ class Layer:
         rows, seen = weights.matrix.shape
         new = weights.matrix.new_empty
         self.weights = weights
-        self.seen, self.gates, self.tangent = new((seen, width)), new((rows, width)), new((rows // 4, width))
+        self.seen, self.gates, self.sigma = new((seen, width)), new((rows, width)), new((rows // 4, width))
         self._after: tuple[Tensor, Tensor] | None = None
 
     def after(self, at: slice) -> tuple[Tensor, Tensor]:
         """Return room for the next h and c of some columns."""
         if self._after is None:
-            self._after = torch.empty_like(self.tangent), torch.empty_like(self.tangent)
+            self._after = torch.empty_like(self.sigma), torch.empty_like(self.sigma)
         h, c = self._after
         return h[:, : at.stop - at.start], c[:, : at.stop - at.start]
 
     def forward(self, below: Tensor, h: Tensor, c: Tensor, h_after: Tensor, c_after: Tensor) -> None:
         """Compute the next h and c, which may take the place of ``h`` and ``c``."""
-        seen, gates, tangent = (t[:, : below.shape[1]] for t in (self.seen, self.gates, self.tangent))
+        seen, gates, sigma = (t[:, : below.shape[1]] for t in (self.seen, self.gates, self.sigma))
         torch.cat([below, h], out=seen)
         torch.addmm(self.weights.bias, self.weights.matrix, seen, out=gates).sigmoid_()
         i, f, g, o = gates.chunk(4)
-        torch.addcmul(i, i, g, value=-2, out=tangent)
-        torch.addcmul(tangent, c, f, out=c_after)
-        torch.mul(c_after, -2, out=tangent).sigmoid_()
-        torch.addcmul(o, o, tangent, value=-2, out=h_after)
+        torch.addcmul(i, i, g, value=-2, out=sigma)  # i tanh(a), on its way to c'
+        torch.addcmul(sigma, c, f, out=c_after)
+        torch.mul(c_after, -2, out=sigma).sigmoid_()
+        torch.addcmul(o, o, sigma, value=-2, out=h_after)
 
     def backward(self, dh: Tensor, dc: Tensor | None, c: Tensor, found: Weights, c_found: Tensor) -> Tensor:
         """Return the cotangent of x above h, for the columns of the last `forward`.
@@ -78,9 +78,10 @@ class Layer:
             found: where the cotangents of the weights are added up.
             c_found: takes up the cotangent of ``c``.
         """
-        seen, gates, tangent = (t[:, : c.shape[1]] for t in (self.seen, self.gates, self.tangent))
+        seen, gates, sigma = (t[:, : c.shape[1]] for t in (self.seen, self.gates, self.sigma))
         i, f, g, o = gates.chunk(4)
-        torch.addcmul(tangent, tangent, tangent, value=-1, out=c_found).mul_(o)
+        # The square of tanh c', off one, is 4 σ (1 - σ).
+        torch.addcmul(sigma, sigma, sigma, value=-1, out=c_found).mul_(o)
         if dc is None:
             c_found.mul_(dh).mul_(4)
         else:
@@ -90,9 +91,9 @@ class Layer:
         at_i.mul_(c_found)
         at_i.addcmul_(at_i, g, value=-2)
         at_f.mul_(c_found).mul_(c)
-        at_g.mul_(c_found).mul_(i).mul_(-2)
+        at_g.mul_(c_found).mul_(i).mul_(-2)  # tanh a is 1 - 2 σ
         at_o.mul_(dh)
-        at_o.addcmul_(at_o, tangent, value=-2)
+        at_o.addcmul_(at_o, sigma, value=-2)
         c_found.mul_(f)
         found.matrix.addmm_(slopes, seen.t())
         found.bias.add_(slopes.sum(1, keepdim=True))

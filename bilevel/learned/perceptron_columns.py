@@ -57,20 +57,21 @@ def answers_in_pieces(
     slopes = [layer.weight.item() for layer in network if isinstance(layer, nn.PReLU)]
     weights = [(layer.bias[:, None], layer.weight) for layer in layers]
     rooms = [out.new_empty((layer.in_features, min(COLUMNS, len(out)))) for layer in layers]
-    whole, first = rooms[0].shape[1], 0
+    first = 0
     for seen in pieces:
         count = len(seen[0])
-        inputs = rooms if count == whole else [room[:, :count] for room in rooms]
+        inputs = [room[:, :count] for room in rooms]
         torch.stack(tuple(seen), out=inputs[0])
-        for (bias, weight), slope, x, y in zip(weights, slopes, inputs, inputs[1:], strict=False):
-            functional.leaky_relu_(torch.addmm(bias, weight, x, out=y), slope)
+        for pair, slope, x, y in zip(weights, slopes, inputs, inputs[1:], strict=False):
+            functional.leaky_relu_(torch.addmm(*pair, x, out=y), slope)
         torch.addmm(*weights[-1], inputs[-1], out=out[None, first : first + count])
         first += count
 
 
 def cut(rows: Sequence[Float[Tensor, " columns"]]) -> Iterator[list[Float[Tensor, " piece"]]]:
     """Return pieces of several rows of the same length."""
-    yield from map(list, zip(*(torch.split(row, COLUMNS) for row in rows), strict=True))
+    for first in range(0, len(rows[0]), COLUMNS):
+        yield [row[first : first + COLUMNS] for row in rows]
 
 
 def gathered(pairs: Sequence[tuple[Tensor, Tensor]]) -> Iterator[list[Float[Tensor, " piece"]]]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, final
 
 from torch import optim
 
-from bilevel import memory
 from bilevel.learned import BoundedResidual, FactoredAdam, factored
+from bilevel.memory import require_memory
 from bilevel.rule_loss import LastAnswer, Proximal, RuleLoss
 from bilevel.rules import Gradient
 from bilevel.rules.module import ModuleRule
@@ -175,16 +175,19 @@ LEARNED: dict[str, Updater] = {
 
 
 def _require(needed: int, network: Network, settings: UpdaterSettings, discriminator: Discriminator) -> None:
-    """Raise `bilevel.ConfigurationError` if so many bytes are not to be had, with the smaller choices."""
-    left = memory.available_memory()
+    """Raise `bilevel.ConfigurationError` if so many bytes are not to be had, with what fits."""
     sizes = {name: one.needed(settings, discriminator) for name, one in _CORRECTED.items()}
-    fitting = [f"{name} ({_readable(size)})" for name, size in sizes.items() if left is None or size < left]
-    fewer = "fewer weights, such as --hidden 16 8 for the discriminator"
-    memory.require_memory(
+
+    def advice(left: int) -> str:
+        fitting = [f"{name} ({_readable(size)})" for name, size in sizes.items() if size < left]
+        fewer = "fewer weights, such as --hidden 16 8 for the discriminator"
+        return f"What fits: {', '.join(fitting)}; or {fewer}." if fitting else f"Take {fewer}."
+
+    require_memory(
         needed,
         f"The updater {settings.name} has {network.parameters(settings, discriminator):,} parameters for a "
         f"discriminator of {discriminator.size:,} weights. With all that its training keeps it",
-        f"What fits: {', '.join(fitting)}; or {fewer}." if fitting else f"Take {fewer}.",
+        advice,
     )
 
 

@@ -48,7 +48,7 @@ _ALGORITHMS: Final[dict[str, tuple[str, ...]]] = {
 
 def is_used(config: GAILConfig, name: str) -> bool:
     """Whether the setting ``name`` does anything with the method, the updater and the algorithm of ``config``."""
-    return not any(chosen not in table.get(name, (chosen,)) for _, chosen, table in _choices(config))
+    return _obstacle(config, name) is None
 
 
 def refuse_unused(config: GAILConfig, chosen: Iterable[str]) -> None:
@@ -62,17 +62,20 @@ def refuse_unused(config: GAILConfig, chosen: Iterable[str]) -> None:
         ConfigurationError: naming the setting, and with what it is used.
     """
     for name in chosen:
-        for what, found, table in _choices(config):
-            if found not in table.get(name, (found,)):
-                raise ConfigurationError(
-                    f"{name} is not used with {what}={found}, but with {' or '.join(table[name])}: leave it "
-                    f"out, or change the {what}."
-                )
+        if (obstacle := _obstacle(config, name)) is not None:
+            what, found, wanted = obstacle
+            raise ConfigurationError(
+                f"{name} is not used with {what}={found}, but with {' or '.join(wanted)}: leave it out, or change the "
+                f"{what}."
+            )
 
 
-def _choices(config: GAILConfig) -> list[tuple[str, str, dict[str, tuple[str, ...]]]]:
-    """Return what was chosen, and for each setting with what it is used."""
-    made = [("method", config.method, _METHODS), ("algorithm", config.algorithm, _ALGORITHMS)]
+def _obstacle(config: GAILConfig, name: str) -> tuple[str, str, tuple[str, ...]] | None:
+    """Return the choice that leaves a setting without use, as it is and as it would have to be."""
+    choices = [("method", config.method, _METHODS), ("algorithm", config.algorithm, _ALGORITHMS)]
     if config.method in {"l2l", "base"}:
-        made.append(("updater", config.updater_settings.name, _UPDATERS))
-    return made
+        choices.append(("updater", config.updater_settings.name, _UPDATERS))
+    for what, found, table in choices:
+        if name in table and found not in table[name]:
+            return what, found, table[name]
+    return None

@@ -59,7 +59,10 @@ def test_whatever_is_named_is_read(name, kind, tmp_path):
         warnings.simplefilter("ignore", DataWarning)
         for path in (minari, minari / "data", imitation, tmp_path / "ours.npz"):
             check_read(read(path, name), name)
-        assert read(imitation, name, horizon=9).horizon == 9
+        # Whoever wants episodes of a fixed length is not given others under that name.
+        for path in (minari, imitation):
+            with pytest.raises(ConfigurationError, match=r"The episodes in .* steps, those of the training 7 each"):
+                read(path, name, horizon=7)
 
 
 @pytest.mark.parametrize("ending", ["", ".npz"])

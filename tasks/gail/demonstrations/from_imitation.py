@@ -17,6 +17,11 @@ from tasks.gail.demonstrations.demonstrations import Demonstrations
 from tasks.gail.demonstrations.trajectories import Trajectory, gather
 
 
+def state_file(path: Path) -> Path:
+    """Return the file that every folder of trajectories has."""
+    return path / "state.json"
+
+
 def from_imitation(path: str | Path, environment: str, *, horizon: int | None = None) -> Demonstrations:
     """Return all trajectories that ``imitation.data.serialize.save`` wrote, now (a folder) or up to 2023 (an npz file).
 
@@ -50,7 +55,7 @@ def _from_folder(path: Path) -> list[Trajectory]:
             "Trajectories of imitation need pyarrow, of the extra 'demonstrations': "
             "pip install 'bilevel[demonstrations]'."
         ) from error
-    state = path / "state.json"
+    state = state_file(path)
     if not state.is_file():
         raise ConfigurationError(f"{path} is no folder that imitation.data.serialize.save wrote: it has no state.json.")
     found: list[Trajectory] = []

@@ -12,9 +12,15 @@ from tasks.data_error import DataError
 from tasks.gail.demonstrations.demonstrations import Demonstrations
 from tasks.gail.demonstrations.trajectories import Trajectory, gather
 
-MAIN = "main_data.hdf5"
-_METADATA = "metadata.json"
+_MAIN, _METADATA = "main_data.hdf5", "metadata.json"
+_NAME = "name it in from_minari(path, environment='...'), and save what that returns."
 _KEPT = ("dataset_id", "algorithm_name", "author", "code_permalink", "minari_version", "description")
+
+
+def data_file(path: str | Path) -> Path:
+    """Return where the episodes of a data set of Minari are, if ``path`` is the folder of one."""
+    folder = Path(path).expanduser()
+    return (folder / "data" if (folder / "data").is_dir() else folder) / _MAIN
 
 
 def from_minari(path: str | Path, *, environment: str | None = None, horizon: int | None = None) -> Demonstrations:
@@ -37,17 +43,15 @@ def from_minari(path: str | Path, *, environment: str | None = None, horizon: in
         raise ConfigurationError(
             "Data sets of Minari need h5py, of the extra 'demonstrations': pip install 'bilevel[demonstrations]'."
         ) from error
-    folder = Path(path).expanduser()
-    folder = folder / "data" if (folder / "data").is_dir() else folder
-    file = folder / MAIN
+    file = data_file(path)
     if not file.is_file():
         raise ConfigurationError(
-            f"{path} is no data set of Minari in HDF5: it holds no data/{MAIN}. Name the folder of a data set; one in "
+            f"{path} is no data set of Minari in HDF5: it holds no data/{_MAIN}. Name the folder of a data set; one in "
             'the Arrow format is written anew with data_format="hdf5".'
         )
     try:
         with h5py.File(file, "r") as content:
-            about = _about(folder / _METADATA, content.attrs)
+            about = _about(file.with_name(_METADATA), content.attrs)
             names = sorted((name for name in content if name.startswith("episode_")), key=lambda n: int(n[8:]))
             trajectories = [_read(content[name], f"{name} of {file}") for name in names]
     except (OSError, KeyError, ValueError, RuntimeError) as error:
@@ -81,10 +85,8 @@ def _about(path: Path, attributes: Mapping[str, Any]) -> dict[str, Any]:
 def _environment(about: Mapping[str, Any], file: Path) -> str:
     specification = about.get("env_spec")
     if specification is None:
-        raise ConfigurationError(f"{file} does not say which environment it is of: name it, environment='...'.")
+        raise ConfigurationError(f"{file} does not say which environment it is of: {_NAME}")
     try:
         return str(json.loads(specification)["id"])
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{file} does not say in a way that can be read which environment it is of: name it, environment='...'."
-        ) from error
+        raise DataError(f"{file} does not say in a way that can be read which environment it is of: {_NAME}") from error
