@@ -5,8 +5,14 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import tyro
 
 from bilevel.errors import ConfigurationError
+
+RunFolder: TypeAlias = Annotated[Path | None, tyro.conf.arg(name="run", aliases=["--out"])]
+"""Where a command leaves its run: ``--run``, or ``--out`` since torchrun takes ``--run`` for its own."""
 
 
 class Command(abc.ABC):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import final
 
 from tasks.commands.bars import bars_of
-from tasks.commands.base import Command, free_folder, require
+from tasks.commands.base import Command, RunFolder, free_folder, require
 from tasks.commands.summary import show
 from tasks.report import write_report
 from tasks.run import Run
@@ -49,7 +49,7 @@ def defences(epochs: int, seed: int) -> list[DROConfig]:
 class Demo(Command):
     """Train every defence on scikit-learn's digits, attack them all, and leave a report."""
 
-    out: Path | None = None
+    run_folder: RunFolder = None
     """The folder of the run, a new one; by default runs/demo."""
 
     epochs: int = 40
@@ -72,7 +72,7 @@ class Demo(Command):
             f"seeds must be different numbers from 0, got {list(self.seeds)}.",
         )
         require(self.workers >= 1, f"workers must be at least 1, got {self.workers}.")
-        folder = self.out or free_folder(Path("runs") / "demo")
+        folder = self.run_folder or free_folder(Path("runs") / "demo")
         seeds = " ".join(map(str, self.seeds))
         command = f"bilevel demo --epochs {self.epochs} --seeds {seeds} --workers {self.workers}"
         settings = {

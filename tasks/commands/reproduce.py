@@ -12,7 +12,7 @@ import tyro
 
 from bilevel.errors import ConfigurationError
 from tasks.commands import reproduce_gail, reproduce_meta
-from tasks.commands.base import Command, free_folder, require
+from tasks.commands.base import Command, RunFolder, free_folder, require
 from tasks.commands.reproduce_vision import Classifiers
 from tasks.commands.reproduction import Reproduction
 from tasks.names import look_up
@@ -27,7 +27,7 @@ REPRODUCTIONS: dict[str, Reproduction] = {
 }
 """What can be made, by name."""
 
-_EVERY = frozenset({"workers", "out", "overwrite"})  # options that do not say what is made
+_EVERY = frozenset({"workers", "run_folder", "overwrite"})  # options that do not say what is made
 
 
 @final
@@ -63,11 +63,15 @@ class Reproduce(Command):
     workers: int = min(2, os.cpu_count() or 1)
     """How many trainings run at a time."""
 
+    only: tuple[str, ...] = ()
+    """Of table2, slim, frontier and frontier-large: the methods that are wanted, as they are called in the run's parts;
+    all if none is named. `bilevel report` joins the runs."""
+
     trained: tuple[Path, ...] = ()
     """Other runs of `bilevel reproduce`: a training that one of them has finished with the same settings is taken from
     there."""
 
-    out: Path | None = None
+    run_folder: RunFolder = None
     """The folder of the run, a new one; by default runs/NAME-DATA-SCALE."""
 
     overwrite: bool = False
@@ -96,16 +100,16 @@ class Reproduce(Command):
         """Train, attack, compare."""
         made = look_up(REPRODUCTIONS, self.name, "table or figure")
         require(self.workers >= 1, f"workers must be at least 1, got {self.workers}.")
-        if ignored := sorted(f"--{name.replace('_', '-')}" for name in self._changed() - {*made.options, *_EVERY}):
-            known = ", ".join(f"--{name.replace('_', '-')}" for name in (*made.options, *sorted(_EVERY)))
+        if ignored := sorted(map(_flag, self._changed() - {*made.options, *_EVERY})):
+            known = ", ".join(map(_flag, (*made.options, *sorted(_EVERY))))
             raise ConfigurationError(f"{self.name} takes no {', '.join(ignored)}, but {known}.")
         chosen = {name: _plain(getattr(self, name)) for name in made.options}
         made.check(chosen)
-        folder = self.out or free_folder(Path("runs") / made.stem(chosen))
+        folder = self.run_folder or free_folder(Path("runs") / made.stem(chosen))
         words = ["bilevel", "reproduce", self.name]
         for name, value in chosen.items():
             if value not in (None, []):
-                words += [f"--{name.replace('_', '-')}", *map(str, value if isinstance(value, list) else [value])]
+                words += [_flag(name), *map(str, value if isinstance(value, list) else [value])]
         settings = {"task": "reproduce", "command": shlex.join(words), "name": self.name, **chosen}
         go_on(Run.create(folder, {**settings, "workers": self.workers}, overwrite=self.overwrite))
 
@@ -118,6 +122,11 @@ class Reproduce(Command):
 def go_on(run: Run) -> None:
     """Do what is missing of a reproduction, and compare."""
     REPRODUCTIONS[run.config["name"]].go_on(run)
+
+
+def _flag(name: str) -> str:
+    """Return how an option is written on the command line."""
+    return "--run" if name == "run_folder" else f"--{name.replace('_', '-')}"
 
 
 def _plain(value: Any) -> Any:

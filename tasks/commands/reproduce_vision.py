@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -32,7 +32,7 @@ class Classifiers(Reproduction):
         experiment: what it needs.
     """
 
-    options: ClassVar[tuple[str, ...]] = ("scale", "data", "data_dir", "seeds", "precision", "trained")
+    options: ClassVar[tuple[str, ...]] = ("scale", "data", "data_dir", "seeds", "precision", "only", "trained")
 
     name: str
     experiment: Experiment
@@ -49,6 +49,12 @@ class Classifiers(Reproduction):
         look_up(PRECISIONS, settings["precision"], "precision")
         for other in settings["trained"]:
             Run.open(other)
+        if settings["only"]:
+            require(self.experiment.divisible, f"{self.name} can only be made whole; leave --only out.")
+            request = replace(_request(settings), only=())
+            known = dict.fromkeys(config.label for config in self.experiment.configs(request))
+            for label in settings["only"]:
+                look_up(known, label, f"method of {self.name}")
 
     def stem(self, settings: Mapping[str, Any]) -> str:
         """Return name, data and scale."""
@@ -57,12 +63,10 @@ class Classifiers(Reproduction):
     def go_on(self, run: Run) -> None:
         """Train and attack what is missing."""
         settings, experiment = run.config, self.experiment
-        scale, data_dir = SCALES[settings["scale"]], settings["data_dir"]
-        seeds, precision = tuple(settings["seeds"]), settings.get("precision", "32-true")
-        request = Request(scale, settings["data"], data_dir, seeds, settings["workers"], precision)
+        request = replace(_request(settings), workers=settings["workers"])
         configs = experiment.configs(request)
-        about = math.ceil(len(configs) * scale.minutes / request.workers)
-        print(f"{experiment.what}: {scale.words}. {len(configs)} trainings, about {about} min.", flush=True)
+        about = math.ceil(len(configs) * request.scale.minutes / request.workers)
+        print(f"{experiment.what}: {request.scale.words}. {len(configs)} trainings, about {about} min.", flush=True)
         if taken := borrow(run, configs, [Run.open(Path(other)) for other in settings["trained"]]):
             print(f"Trained already elsewhere: {', '.join(taken)}.", flush=True)
         with bars_of(run, [part_name(config) for config in configs]) as bars:
@@ -71,3 +75,16 @@ class Classifiers(Reproduction):
         for table in tables:
             show_table(table)
         print(f"Report: {write_report([run], run.path, title=experiment.what, tables=tables)}")
+
+
+def _request(settings: Mapping[str, Any]) -> Request:
+    """Return what the settings of a run ask for, with one worker."""
+    return Request(
+        scale=SCALES[settings["scale"]],
+        data=settings["data"],
+        data_dir=settings["data_dir"],
+        seeds=tuple(settings["seeds"]),
+        workers=1,
+        precision=settings.get("precision", "32-true"),
+        only=tuple(settings.get("only", ())),
+    )

@@ -14,7 +14,7 @@ from rich.console import Console
 from tasks.cleaning.config import DEFAULT, PRESETS, CleaningConfig
 from tasks.cleaning.table import results_table
 from tasks.cleaning.train import go_on, train_cleaning
-from tasks.commands.base import Command, free_folder, named_preset
+from tasks.commands.base import Command, RunFolder, free_folder, named_preset
 from tasks.names import look_up
 from tasks.report import write_report
 from tasks.run import Run
@@ -28,7 +28,7 @@ class TrainCleaning(Command):
 
     config: Annotated[CleaningConfig, tyro.conf.arg(name="")] = field(default_factory=CleaningConfig)
 
-    run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
+    run_folder: RunFolder = None
     """The folder of the run, a new one; by default runs/cleaning-DATA."""
 
     overwrite: bool = False

@@ -12,7 +12,7 @@ import tyro
 
 from bilevel.counts import check_count
 from bilevel.errors import DivergenceError
-from tasks.commands.base import Command, free_folder, named_preset
+from tasks.commands.base import Command, RunFolder, free_folder, named_preset
 from tasks.commands.loggers import loggers_of
 from tasks.gail.config import GAILConfig
 from tasks.gail.extra import rl_extra
@@ -40,7 +40,7 @@ class TrainGAIL(Command):
 
     config: Annotated[GAILConfig, tyro.conf.arg(name="")] = field(default_factory=GAILConfig)
 
-    run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
+    run_folder: RunFolder = None
     """The folder of the run, a new one; by default runs/ENVIRONMENT-METHOD."""
 
     overwrite: bool = False

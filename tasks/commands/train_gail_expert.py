@@ -13,7 +13,7 @@ import tyro
 
 from bilevel.counts import check_count
 from bilevel.progress import bar_on_terminal
-from tasks.commands.base import Command, free_folder, named_preset
+from tasks.commands.base import Command, RunFolder, free_folder, named_preset
 from tasks.gail.expert_config import ZOO, ExpertConfig
 from tasks.settings import flags
 
@@ -25,7 +25,7 @@ class TrainGAILExpert(Command):
 
     config: Annotated[ExpertConfig, tyro.conf.arg(name="")] = field(default_factory=ExpertConfig)
 
-    run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
+    run_folder: RunFolder = None
     """The folder of the run, a new one; by default runs/gail-expert-ENV."""
 
     overwrite: bool = False

@@ -12,7 +12,7 @@ import tyro
 
 from bilevel.counts import check_count
 from tasks.commands.bars import bars_of
-from tasks.commands.base import Command, free_folder, named_preset
+from tasks.commands.base import Command, RunFolder, free_folder, named_preset
 from tasks.commands.loggers import loggers_of
 from tasks.commands.summary import show_table
 from tasks.meta.config import MetaConfig
@@ -34,7 +34,7 @@ class TrainMeta(Command):
     networks: int = 5
     """How many new networks each method trains in the comparison at the end; 0 for no comparison."""
 
-    run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
+    run_folder: RunFolder = None
     """The folder of the run, a new one; by default runs/meta-NAME."""
 
     overwrite: bool = False

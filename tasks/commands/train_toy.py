@@ -9,7 +9,7 @@ from typing import Annotated, final
 
 import tyro
 
-from tasks.commands.base import Command, free_folder, named_preset
+from tasks.commands.base import Command, RunFolder, free_folder, named_preset
 from tasks.names import look_up
 from tasks.toy.config import ToyConfig
 from tasks.toy.presets import PRESETS
@@ -24,7 +24,7 @@ class TrainToy(Command):
 
     config: Annotated[ToyConfig, tyro.conf.arg(name="")] = field(default_factory=lambda: PRESETS["default"])
 
-    run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
+    run_folder: RunFolder = None
     """The folder of the run, a new one; by default runs/toy-GAME."""
 
     overwrite: bool = False

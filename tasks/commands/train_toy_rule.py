@@ -10,7 +10,7 @@ from typing import Annotated, Any, final
 import tyro
 
 from bilevel.progress import bar_on_terminal
-from tasks.commands.base import Command, free_folder, require
+from tasks.commands.base import Command, RunFolder, free_folder, require
 from tasks.toy.rule_config import RuleConfig
 from tasks.toy.rule_run import TARGETS, train_toy_rule
 
@@ -28,7 +28,7 @@ class TrainToyRule(Command):
     most: int = 1000
     """Gradient evaluations after which a game has not arrived."""
 
-    run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
+    run_folder: RunFolder = None
     """The folder of the run, a new one; by default runs/toy-rule."""
 
     overwrite: bool = False

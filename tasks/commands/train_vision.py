@@ -6,12 +6,9 @@ import abc
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from bilevel.counts import check_count
-from tasks.commands.base import Command, free_folder, require
+from tasks.commands.base import Command, RunFolder, free_folder, require
 from tasks.commands.loggers import loggers_of
 from tasks.run import Run
 from tasks.settings import flags, from_dict, to_dict
@@ -25,7 +22,7 @@ from tasks.vision.train import Training, device_of, train
 class TrainVision(Command, abc.ABC):
     """The options of a training that are not its configuration."""
 
-    run_folder: Annotated[Path | None, tyro.conf.arg(name="run", aliases=["--out"])] = None
+    run_folder: RunFolder = None
     """The folder of the run, a new one; by default runs/ and the method's name. (torchrun takes --run for its own;
     write --out there.)"""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import final
+from typing import ClassVar, final
 
 from tasks.report.tables import Table
 from tasks.reproduce.scale import Scale
@@ -26,6 +26,7 @@ class Request:
         seeds: one training of each kind a seed.
         workers: how many trainings run at a time.
         precision: that of the trainings, as `MachineSettings` has it; attacks compute in single precision.
+        only: labels of the trainings that are wanted, of an experiment that is divisible; all of them if empty.
     """
 
     scale: Scale
@@ -34,6 +35,7 @@ class Request:
     seeds: tuple[int, ...]
     workers: int
     precision: str = "32-true"
+    only: tuple[str, ...] = ()
 
     @property
     def base(self) -> DROConfig:
@@ -46,15 +48,21 @@ class Request:
         base = self.scale.interpolation
         return replace(base, data=self.data, data_dir=self.data_dir, precision=self.precision)
 
+    def wants(self, config: VisionConfig) -> bool:
+        """Whether a training is among those that are wanted."""
+        return not self.only or config.label in self.only
+
 
 class Experiment(abc.ABC):
     """What a table or figure needs to be made again.
 
     Attributes:
         what: what it shows, in a few words.
+        divisible: whether some of its trainings say something without the others.
     """
 
     what: str
+    divisible: ClassVar[bool] = False
 
     @property
     @abc.abstractmethod

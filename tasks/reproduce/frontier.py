@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final, final
+from typing import Any, ClassVar, Final, final
 
 from tasks.report.material import gather
 from tasks.report.methods import settings
@@ -43,12 +43,14 @@ class Frontier(Experiment):
     what: str
     eps: float | None = None
     data: tuple[str, ...] = ("cifar10",)
+    divisible: ClassVar[bool] = True
 
     def configs(self, request: Request) -> list[DROConfig]:
         """Return a training an attacker and seed."""
         base = request.base if self.eps is None else replace(request.base, eps=self.eps)
         changes = (*BY_HAND, *request.scale.learned(LEARNED))
-        return [replace(base, seed=seed, **change) for change in changes for seed in request.seeds]
+        every = (replace(base, seed=seed, **change) for change in changes for seed in request.seeds)
+        return [config for config in every if request.wants(config)]
 
     def work(self, run: Run, request: Request, watch: Watch) -> None:
         """Train and attack, then time the trainings against each other."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from tasks.report.tables import Table
 from tasks.reproduce.comparison import accuracy_table
@@ -32,6 +32,7 @@ class WhiteBox(Experiment):
     published: dict[str, Published]
     rows: tuple[str, ...] = tuple(DEFENCES)
     slim: bool = False
+    divisible: ClassVar[bool] = True
 
     @property
     def data(self) -> tuple[str, ...]:
@@ -58,4 +59,5 @@ class WhiteBox(Experiment):
 
     def _trainings(self, request: Request) -> dict[str, list[DROConfig]]:
         attacker = request.scale.slim if self.slim else NOTHING
-        return trainings(request.base, self.rows, request.seeds, attacker=attacker)
+        every = trainings(request.base, self.rows, request.seeds, attacker=attacker)
+        return {row: configs for row, configs in every.items() if all(map(request.wants, configs))}

@@ -16,6 +16,11 @@ def test_what_is_unknown_is_named_before_a_folder_is_made(tmp_path, monkeypatch,
         (["gail", "--epsilons", "0.3", "--data", "mnist"], "gail takes no --data, --epsilons, but --environments"),
         (["table2", "--rule", "rule.safetensors"], "table2 takes no --rule, but --scale, --data"),
         (["table2", "--precision", "bf16"], "There is no precision 'bf16'. Known are: 32-true, bf16-mixed"),
+        (["curves", "--only", "pgm-10"], "curves can only be made whole; leave --only out"),
+        (["frontier", "--only", "pgm-10", "k-step-l2l"], "There is no method of frontier 'k-step-l2l'. Did you mean"),
+        (["slim", "--only", "pgm-10"], "method of slim 'pgm-10'. Known are: naive-l2l, grad-l2l"),
+        (["gail", "--only", "l2l"], "gail takes no --only, but"),
+        (["table2", "--windows", "3"], "--run, --workers"),
     ):
         assert main(["reproduce", *words]) == 2
         assert message in capsys.readouterr().err

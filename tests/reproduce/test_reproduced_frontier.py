@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from reproduce_cases import ONE, REQUEST, Heard
 
 from tasks.reproduce import frontier, step_times
@@ -34,6 +36,10 @@ def test_the_frontier_has_every_attacker_once_and_says_how_far_each_learned_one_
     names = [part_name(config) for config in experiment.configs(REQUEST)]
     assert len(set(names)) == len(names) == 2 * 15
     assert {c.eps for c in EXPERIMENTS["frontier-large"].configs(ONE)} == {16 / 255}
+    some = experiment.configs(replace(REQUEST, only=("pgm-10", "3-step-l2l")))
+    assert [part_name(config) for config in some] == [
+        "pgm-10-seed1", "pgm-10-seed2", "3-step-l2l-seed1", "3-step-l2l-seed2",
+    ]  # fmt: skip
     known = {"task": "dro", "data": "digits", "split": "test", "n": 10_000, "clean": 0.9, "seed": 1, "eps": 0.031,
              "norm": "linf", "attack": "AutoAttack"}  # fmt: skip
     points = {"fgsm-rs": (0.2, 1.0), "pgm-10": (0.3, 4.0), "grad-l2l": (0.29, 2.0)}

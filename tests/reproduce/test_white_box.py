@@ -34,6 +34,14 @@ def test_white_box_trains_and_attacks_every_row_and_goes_on_where_it_was_stopped
     assert table.rows[0][3].text == "– / –"  # it has no attacker of its own
 
 
+def test_a_white_box_table_of_some_rows_has_these_only(tmp_path):
+    run, experiment = Run.create(tmp_path / "run", {}), EXPERIMENTS["slim"]
+    asked = replace(AS_PRINTED, only=("2-step-l2l", "grad-l2l"))
+    assert [config.label for config in experiment.configs(asked)] == ["grad-l2l", "2-step-l2l"]
+    (table,) = experiment.tables(run, asked)
+    assert [row[0].text for row in table.rows] == ["Grad L2L", "2-Step L2L"]
+
+
 def test_interpolation_is_shown_with_what_autoattack_leaves(tmp_path):
     run, experiment = Run.create(tmp_path / "run", {}), EXPERIMENTS["table4"]
     known = {"task": "ait", "data": "digits", "split": "test", "n": 10, "clean": 0.9, "seed": 1}
