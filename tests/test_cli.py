@@ -156,7 +156,7 @@ def test_an_evaluation_that_was_stopped_goes_on(trained, tmp_path):
     for copy in (whole, broken):
         subprocess.run(["cp", "-r", trained, copy], check=True)
         (copy / "results.json").unlink(missing_ok=True)
-    words = ["--attacks", "PGM-4", "Random-200", "CW-400", "--batch-size", "60", "--no-curves"]
+    words = ["--attacks", "PGM-4", "Random-100", "CW-100", "--batch-size", "60", "--no-curves"]
     assert main(["evaluate", str(whole), *words]) == 0
     process = subprocess.Popen(
         [sys.executable, "-m", "tasks", "evaluate", str(broken), *words], stderr=subprocess.PIPE, text=True
@@ -204,7 +204,7 @@ def test_foreign_checkpoints_are_refused(trained, tmp_path, capsys):
 
 
 def test_ctrl_c_writes_a_checkpoint_says_how_to_go_on_and_loses_nothing(tmp_path):
-    words = ["train", "dro", "--width", "4", "--threads", "1", "--epochs", "60", "--checkpoint-every", "7"]
+    words = ["train", "dro", "--width", "4", "--threads", "1", "--epochs", "15", "--checkpoint-every", "7"]
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     assert main([*words, "--run", str(unbroken)]) == 0
     process = subprocess.Popen(
@@ -221,7 +221,7 @@ def test_ctrl_c_writes_a_checkpoint_says_how_to_go_on_and_loses_nothing(tmp_path
     assert process.returncode == 130, shown
     assert f"bilevel resume {broken}" in shown
     assert "Traceback" not in shown
-    assert CheckpointFolder(broken / "checkpoints").latest()[1]["solver"]["step_count"] < 60 * 18
+    assert CheckpointFolder(broken / "checkpoints").latest()[1]["solver"]["step_count"] < 15 * 18
     assert main(["resume", str(broken)]) == 0
     assert same(weights(broken), weights(unbroken))
 

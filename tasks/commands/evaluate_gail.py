@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tasks.commands.base import require
-from tasks.commands.train_gail import config_of
 from tasks.gail.extra import rl_extra
+from tasks.gail.own_run import config_of
 from tasks.run import Run
 
 

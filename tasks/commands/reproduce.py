@@ -78,10 +78,11 @@ class Reproduce(Command):
     """Remove the run that is in that folder already."""
 
     environments: tuple[str, ...] = reproduce_gail.ENVIRONMENTS
-    """Of gail: what to imitate on, cartpole, mountaincar, or one with -fixed behind it (episodes of fixed length)."""
+    """Of gail: what to imitate on, cartpole, mountaincar, or one with -fixed behind it (episodes of fixed length); or
+    the folder of a run of bilevel train gail, whose settings and demonstrations are taken."""
 
-    updater: str = "coordinate-wise"
-    """Of gail: the rule that learns, as in bilevel train gail."""
+    updater: str | None = None
+    """Of gail: the rule that learns, as in bilevel train gail; by default coordinate-wise, or that of the run."""
 
     iterations: int | None = None
     """Of gail: how many iterations each training has; by default as many as its preset."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, final
 
@@ -16,11 +16,12 @@ from tasks.commands.base import Command, RunFolder, free_folder, named_preset
 from tasks.commands.loggers import loggers_of
 from tasks.gail.config import GAILConfig
 from tasks.gail.extra import rl_extra
+from tasks.gail.own_run import DEMONSTRATIONS, config_of
 from tasks.gail.presets import DEFAULT, PRESETS, fixed_twin, preset_of
 from tasks.gail.unused import is_used, refuse_unused
 from tasks.names import look_up
 from tasks.run import Run
-from tasks.settings import flags, from_dict, to_dict
+from tasks.settings import flags, to_dict
 
 # What to lower, or raise, where a rule diverges; not all are used with every updater.
 _CALMER = {
@@ -29,8 +30,6 @@ _CALMER = {
     "updater_step": "a smaller --updater-step",
     "proximal": "a larger --proximal",
 }
-_DEMONSTRATIONS = "demonstrations"
-_OTHER = frozenset({"task", "command", "checkpoint_every", "tensorboard"})
 
 
 @final
@@ -90,7 +89,7 @@ class TrainGAIL(Command):
         if self.config.demonstrations is not None:
             from tasks.gail.demonstrations import save
 
-            save(demonstrations, run.path / _DEMONSTRATIONS)
+            save(demonstrations, run.path / DEMONSTRATIONS)
         go_on(run, resume=False)
 
 
@@ -123,18 +122,6 @@ def go_on(run: Run, *, resume: bool) -> None:
     _finish(run, config, record)
 
 
-def config_of(run: Run) -> GAILConfig:
-    """Return the configuration of a run of imitation, with the run's own copy of a user's demonstrations.
-
-    Raises:
-        ConfigurationError: if its settings are not those of this version.
-    """
-    config = from_dict(GAILConfig, {name: value for name, value in run.config.items() if name not in _OTHER})
-    kept = run.path / f"{_DEMONSTRATIONS}.npz"
-    # Those that were named may have moved or changed since, and some of the copied ones may have been taken only.
-    return replace(config, demonstrations=str(kept), trajectories=None) if kept.is_file() else config
-
-
 def _finish(run: Run, config: GAILConfig, record: dict[str, Any]) -> None:
     from tasks.report import write_report
 
@@ -145,4 +132,5 @@ def _finish(run: Run, config: GAILConfig, record: dict[str, Any]) -> None:
             f"this return says nothing about one. --preset {fixed} tests it."
         )
     print(f"Report: {write_report([run], run.path, title=run.name)}")
+    print(f"Beside its controls: bilevel reproduce gail --environments {run.path} --seeds 1 2 3")
     print(f"The run is in {run.path}. Play it: bilevel evaluate {run.path}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 from tasks.gail.build import demonstrations_for
@@ -16,11 +17,12 @@ EPISODES: Final = 100
 
 
 def bystanders(config: GAILConfig) -> list[dict[str, Any]]:
-    """Return what the expert earned in the demonstrated episodes, and what a random policy earns.
+    """Return what the expert earned in the demonstrated episodes, if that is known, and what a random policy earns.
 
     Args:
         config: names the environment and the demonstrations.
     """
     expert = demonstrations_for(config).returns
     random = returns_of(None, config, episodes=EPISODES)
-    return [played_record(config, EXPERT, expert), played_record(config, RANDOM, random)]
+    known = [] if math.isnan(expert.mean()) else [played_record(config, EXPERT, expert)]
+    return [*known, played_record(config, RANDOM, random)]

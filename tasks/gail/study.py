@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final, final
 
 from bilevel.errors import ConfigurationError
@@ -11,11 +13,12 @@ from tasks.events import Watch
 from tasks.gail.bystanders import bystanders
 from tasks.gail.config import GAILConfig
 from tasks.gail.controls import APART, RATES, compared, rivals
+from tasks.gail.own_run import config_of
 from tasks.gail.presets import PRESETS
-from tasks.gail.records import read_metrics
+from tasks.gail.records import environment_of, read_metrics
 from tasks.gail.sweep import part_name, result_of, sweep
 from tasks.names import look_up
-from tasks.run import Run
+from tasks.run import Run, RunError
 
 ENVIRONMENTS: Final = ("cartpole", "mountaincar", "cartpole-fixed", "mountaincar-fixed")
 """The presets that are compared on."""
@@ -30,19 +33,22 @@ class Study:
     """What is compared.
 
     Args:
-        environments: names of presets, as in `ENVIRONMENTS`.
+        environments: names of presets, as in `ENVIRONMENTS`, or folders of runs of `bilevel train gail`, whose settings
+            and demonstrations are taken.
         seeds: one training of each kind a seed.
-        updater: the rule that learns.
-        scale: cpu (2,048 steps an iteration) or paper (the paper's networks, 300 iterations of 5,000 steps).
+        updater: the rule that learns; ``None`` is that of the run, if it learned, else coordinate-wise.
+        scale: of a preset, cpu (2,048 steps an iteration) or paper (the paper's networks, 300 iterations of 5,000
+            steps).
         iterations: another number of iterations.
 
     Raises:
-        ConfigurationError: for an unknown name, or seeds out of range.
+        ConfigurationError: for an unknown name, an environment that is there twice, or seeds out of range.
+        RunError: for a folder that is not a run of imitation.
     """
 
     environments: tuple[str, ...] = ENVIRONMENTS
     seeds: tuple[int, ...] = (1,)
-    updater: str = "coordinate-wise"
+    updater: str | None = None
     scale: str = "cpu"
     iterations: int | None = None
 
@@ -52,14 +58,34 @@ class Study:
             raise ConfigurationError(f"Name at least one environment, each once; got {list(self.environments)}.")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or not all(0 <= s < APART for s in self.seeds):
             raise ConfigurationError(f"seeds must be different numbers from 0 to {APART - 1}, got {list(self.seeds)}.")
-        for name in self.environments:
-            self.base(name)
+        for where, count in Counter(environment_of(self.base(name)) for name in self.environments).items():
+            if count > 1:
+                raise ConfigurationError(
+                    f"{where} is among the environments {count} times; compare the runs on it apart."
+                )
 
     def base(self, environment: str) -> GAILConfig:
         """Return the settings that all trainings on an environment share."""
-        look_up(dict.fromkeys(ENVIRONMENTS), environment, "environment")
-        found = replace(PRESETS[environment + SCALES[self.scale]], method="l2l", updater=self.updater)
+        found = self._own(Path(environment)) if Path(environment).is_dir() else self._preset(environment)
         return found if self.iterations is None else replace(found, iterations=self.iterations)
+
+    def _preset(self, name: str) -> GAILConfig:
+        what = "environment (nor a folder of a run of `bilevel train gail`, which can be named for one)"
+        look_up(dict.fromkeys(ENVIRONMENTS), name, what)
+        return replace(PRESETS[name + SCALES[self.scale]], method="l2l", updater=self.updater or "coordinate-wise")
+
+    def _own(self, folder: Path) -> GAILConfig:
+        run = Run.open(folder)
+        if run.config.get("task") != "gail":
+            raise RunError(f"{folder} is a run of {run.config.get('task')}; name one of `bilevel train gail`.")
+        if self.scale != "cpu":
+            raise ConfigurationError(f"The scale is that of a preset; {folder} has its own. Leave --scale out.")
+        config = config_of(run)
+        if config.method == "l2l" and self.updater in (None, config.updater_settings.name):
+            return replace(config, updater=config.updater_settings.name)
+        # What was chosen for another rule is not taken over.
+        rule = self.updater or "coordinate-wise"
+        return replace(config, method="l2l", updater=rule, updater_rate=None, updater_hidden=None)
 
     @property
     def rivals(self) -> list[GAILConfig]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from tasks.gail.config import GAILConfig
 from tasks.gail.controls import RATES
 from tasks.gail.figures import Curve, return_plot
 from tasks.gail.records import environment_of, goal_of, method_of, read_metrics
-from tasks.gail.study import Study
+from tasks.gail.study import ENVIRONMENTS, Study
 from tasks.gail.sweep import part_name
 from tasks.gail.tables import comparison_table, difference_table
 from tasks.report.drawing.style import styles
@@ -28,9 +29,9 @@ def study_tables(run: Run, study: Study) -> list[Table]:
     for name in study.environments:
         base = study.base(name)
         goal, where = goal_of(base, demonstrations_for(base)), environment_of(base)
-        if goal is None:
-            continue
         tables.append(comparison_table(where, records, goal, choice(study.rate(run, name))))
+        if goal is None:
+            continue  # nothing is reached, so that nothing comes after
         learned = method_of(base)
         others = [method_of(replace(base, method="gail", updater="adam")), method_of(replace(base, method="base"))]
         tables.append(difference_table(where, records, learned, others))
@@ -67,7 +68,8 @@ def draw_study(run: Run, study: Study) -> None:
         figure = return_plot(curves, looks, levels)
         about = f"True return against environment steps on {where}: mean over {len(study.seeds)} seeds, and their range"
         metadata: dict[str, Any] = {"Description": about, "Software": None}
-        figure.savefig(run.figures / f"returns-{name}.png", metadata=metadata)
+        stem = name if name in ENVIRONMENTS else re.sub(r"[^\w.-]+", "-", where)
+        figure.savefig(run.figures / f"returns-{stem}.png", metadata=metadata)
 
 
 def _curve(run: Run, config: GAILConfig) -> Curve:

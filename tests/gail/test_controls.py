@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from tasks.cli import main
 from tasks.commands import reproduce_gail
 from tasks.events import Watch
 from tasks.gail import tables
+from tasks.gail.bystanders import bystanders
 from tasks.gail.controls import RATES, compared, rivals
-from tasks.gail.demonstrations import shipped
+from tasks.gail.demonstrations import save, shipped
 from tasks.gail.presets import PRESETS
 from tasks.gail.records import goal_of
 from tasks.gail.study import Study
@@ -23,7 +25,8 @@ from tasks.gail.study_report import choice
 from tasks.gail.sweep import part_name, result_of, sweep
 from tasks.gail.tables import NOT_TESTING, comparison_table, difference_table, half_width
 from tasks.gail.windows import Goal, normalised, stability, trailing_means
-from tasks.run import Run
+from tasks.run import Run, RunError
+from tasks.settings import to_dict
 
 NAN = math.nan
 GOAL = Goal(450.0, 405.0)
@@ -194,6 +197,40 @@ def test_a_study_says_what_is_wrong_with_it():
             Study(**settings)
     paper = Study(scale="paper").base("mountaincar")
     assert (paper.steps, paper.iterations, paper.policy_hidden) == (5000, 300, (64, 32))
+
+
+def test_a_study_takes_the_settings_of_a_run(tmp_path):
+    own = small(method="l2l", updater="lstm", updater_rate=0.1, updater_hidden=(4,), demonstrations=None)
+    run = Run.create(tmp_path / "own", {"task": "gail", "command": "bilevel train gail", **to_dict(own)})
+    name = str(run.path)
+    assert Study((name,)).base(name) == own
+    assert Study((name,), iterations=7).base(name) == replace(own, iterations=7)
+    other = Study((name,), updater="low-rank").base(name)
+    assert other == replace(own, updater="low-rank", updater_rate=None, updater_hidden=None)
+    by_hand = Run.create(tmp_path / "hand", {"task": "gail", **to_dict(small(method="gail", updater_rate=0.3))})
+    learned = Study((str(by_hand.path),)).base(str(by_hand.path))
+    assert learned == small(method="l2l", updater="coordinate-wise")
+    with pytest.raises(ConfigurationError, match="CartPole-v1 is among the environments 2 times"):
+        Study((name, "cartpole"))
+    with pytest.raises(ConfigurationError, match="The scale is that of a preset"):
+        Study((name,), scale="paper")
+    foreign = Run.create(tmp_path / "foreign", {"task": "dro"})
+    with pytest.raises(RunError, match="is a run of dro; name one of `bilevel train gail`"):
+        Study((str(foreign.path),))
+
+
+def test_where_nobody_knows_what_the_expert_earned_there_is_no_goal(tmp_path):
+    shown = shipped("CartPole-v1", None)
+    save(replace(shown, returns=np.full_like(shown.returns, np.nan)), tmp_path / "silent")
+    config = small(demonstrations=str(tmp_path / "silent.npz"), evaluation_episodes=2, horizon=None)
+    (random,) = bystanders(config)
+    assert random["method"] == "random policy"
+    trained = {"data": "CartPole-v1", "method": "frozen", "seed": 1, "reached": None, "return": 9.0, "diverged": False}
+    table = comparison_table("CartPole-v1", [random, trained], None)
+    assert table.caption == "CartPole-v1"
+    assert table.header[2] == "reaches its goal"
+    assert [row[2].text for row in table.rows] == ["–", "0/1"]
+    assert "What the expert earned is not known" in table.note
 
 
 def test_the_comparison_is_made_by_one_command_and_gone_on_with(tmp_path, capsys, monkeypatch):

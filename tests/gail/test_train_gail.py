@@ -13,10 +13,10 @@ from imitation_cases import metrics, small
 
 from bilevel.errors import ConfigurationError, DivergenceError
 from tasks.cli import main
-from tasks.commands.train_gail import config_of
 from tasks.gail.demonstrations import Demonstrations, load, save, shipped
 from tasks.gail.demonstrations.shipped import FOLDER
 from tasks.gail.evaluation import returns_of
+from tasks.gail.own_run import config_of
 from tasks.gail.train import restore, train
 from tasks.run import Run
 
