@@ -19,7 +19,7 @@ CONFIG, RESULTS, CURVES = "config.yaml", "results.json", "curves.json"
 _CONTENTS = (
     CONFIG, RESULTS, CURVES, f"{RESULTS}.damaged", f"{CURVES}.damaged", "metrics.csv", "checkpoints", "figures",
     "parts", "demonstrations", "tensorboard", "evaluation.jsonl", "attacked.jsonl", "report.html", "report.md",
-    "report_files",
+    "report_files", "rule.safetensors", "last-good-rule.safetensors",
 )  # fmt: skip
 _RESULT_IDENTITY = ("task", "method", "model", "data", "attack", "seed", "split", "norm", "eps", "finding")
 _CURVE_IDENTITY = ("task", "method", "data", "attack", "seed", "split", "curve", "x", "eps")

@@ -12,11 +12,13 @@ from bilevel.errors import CheckpointError, ConfigurationError
 from bilevel.learned.grouped import Grouped
 from bilevel.learned.optimizer_checks import (
     Member,
+    parameters_of,
     refilled,
     require_dense,
     require_distinct,
     require_factor,
     require_known,
+    require_own_state,
     require_place,
     without_wrapper,
 )
@@ -65,10 +67,7 @@ class RuleOptimizer(optim.Optimizer):
         self.rule = rule
         self._parts: list[Rule] = []
         self._part_of: list[int] = []  # by the number of a parameter; empty until all groups are there
-        parameters = list(target.named_parameters()) if isinstance(target, nn.Module) else list(target)
-        if not parameters:
-            raise ConfigurationError("RuleOptimizer got no parameters: give a model, or model.parameters().")
-        super().__init__(parameters, {"lr": lr})
+        super().__init__(parameters_of(target), {"lr": lr})
         self._assign()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -127,7 +126,9 @@ class RuleOptimizer(optim.Optimizer):
         members = self.members
         blocks: list[dict[str, Any]] = self.state.setdefault("blocks", [])  # type: ignore[call-overload]
         known = {i for block in blocks for i in block["members"]}
-        new = [i for i, one in enumerate(members) if i not in known and one.parameter.grad is not None]
+        # What has no entries cannot be moved.
+        able = [one.parameter.grad is not None and one.parameter.numel() > 0 for one in members]
+        new = [i for i, is_able in enumerate(able) if is_able and i not in known]
         with evaluating(self.rule):
             for part in sorted({self._part_of[i] for i in new}):
                 mine = [i for i in new if self._part_of[i] == part]
@@ -148,10 +149,8 @@ class RuleOptimizer(optim.Optimizer):
         Raises:
             CheckpointError: if it is of another optimizer, another rule or other parameters.
         """
-        state = state_dict["state"]
-        if "blocks" not in state:
-            raise CheckpointError("This is the state of another optimizer: RuleOptimizer takes up only its own.")
-        members = self.members
+        require_own_state(state_dict, self.param_groups)
+        state, members = state_dict["state"], self.members
         blocks = [self._restored(block, members) for block in state["blocks"]]
         super().load_state_dict(state_dict | {"state": {}})
         self.state["blocks"] = blocks  # type: ignore[index]

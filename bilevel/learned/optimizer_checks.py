@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -19,6 +19,55 @@ class Member(NamedTuple):
     parameter: Tensor
     name: str
     lr: float
+
+
+def parameters_of(target: Any) -> list[Any]:
+    """Return what torch's optimizers take of ``target``: a model's parameters with their names, else what it lists.
+
+    Raises:
+        ConfigurationError: if it is neither a model nor a list of parameters, or has none.
+    """
+    if isinstance(target, Tensor | Mapping) or not isinstance(target, nn.Module | Iterable):
+        raise ConfigurationError(
+            f"RuleOptimizer got {type(target).__name__} in place of parameters: give a model, model.parameters(), or a "
+            "list of parameters or of param groups."
+        )
+    parameters = list(target.named_parameters()) if isinstance(target, nn.Module) else list(target)
+    if not parameters:
+        raise ConfigurationError("RuleOptimizer got no parameters: give a model, or model.parameters().")
+    return parameters
+
+
+def require_own_state(state_dict: Any, groups: Sequence[Mapping[str, Any]]) -> None:
+    """Raise unless a saved state is of a `RuleOptimizer` with the parameters of ``groups``, in the same order.
+
+    Raises:
+        CheckpointError: if it is not.
+    """
+    given = state_dict if isinstance(state_dict, Mapping) else {}
+    if "blocks" not in given.get("state", ()) or "param_groups" not in given:
+        raise CheckpointError("This is the state of another optimizer: RuleOptimizer takes up only its own.")
+    theirs, ours = ([len(group["params"]) for group in all_] for all_ in (given["param_groups"], groups))
+    if theirs != ours:
+        raise CheckpointError(
+            f"The saved state is of groups of {theirs} parameters, and this optimizer has {ours}: build it for the "
+            "model and with the groups that it was saved with."
+        )
+    # A rule's state is ordered by the parameters' names, where they have some.
+    if _order(given["param_groups"]) != _order(groups):
+        raise CheckpointError(
+            "The saved state is of parameters with other names, or with names where these have none (or the other way "
+            "round), which changes their order: give the optimizer what it was given when it was saved, the model or "
+            "model.parameters()."
+        )
+
+
+def _order(groups: Sequence[Mapping[str, Any]]) -> list[int] | None:
+    """Return the numbers of the parameters in the order of their names; ``None`` if they have none."""
+    if "param_names" not in groups[0]:
+        return None
+    names = [name for group in groups for name in group["param_names"]]
+    return sorted(range(len(names)), key=names.__getitem__)
 
 
 def require_factor(lr: Any, what: str) -> None:

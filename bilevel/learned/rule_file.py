@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from bilevel.errors import ConfigurationError, NonFiniteError, RuleFileError
 from bilevel.learned.description import build, describe
 from bilevel.learned.optimizer import RuleOptimizer
+from bilevel.learned.watched import Watched
 from bilevel.rules.module import ModuleRule
 
 FORMAT: Final = "bilevel rule"
@@ -69,6 +70,8 @@ def save(rule: ModuleRule, path: str | Path, about: Mapping[str, Any] | None = N
             f"save writes learned rules (bilevel.learned) and rules made of them, and got {type(rule).__name__}, "
             "which has no weights to keep."
         )
+    if isinstance(rule, Watched):
+        raise ConfigurationError("Watched(rule) keeps notes beside its rule's weights: save watched.rule.")
     weights = {name: t.detach().cpu().clone().contiguous() for name, t in rule.state_dict().items()}
     for name, tensor in weights.items():
         if not bool(tensor.isfinite().all()):

@@ -44,8 +44,8 @@ class Reproduce(Command):
     of figure1 reaches)."""
 
     scale: str = "cpu"
-    """How large: cpu (a small network and few images, on 2 cores) or paper (the papers' settings, for a GPU; those of
-    gail need none)."""
+    """How large: cpu (a small network and few images, on 2 cores) or paper (the papers' settings, for a GPU; gail and
+    the figures need none)."""
 
     data: str = "cifar10"
     """The data set: one for which the papers have it."""
@@ -54,7 +54,7 @@ class Reproduce(Command):
     """The folder of the data's files."""
 
     seeds: tuple[int, ...] = (1,)
-    """One training of each kind a seed."""
+    """One training of each kind a seed; of the figures and of generalisation one network, trained by the same rules."""
 
     precision: str = "32-true"
     """That of the classifiers' trainings: 32-true or bf16-mixed, which takes half the time where the processor has it.

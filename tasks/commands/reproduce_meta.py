@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, ClassVar, final
 
-from bilevel.errors import ConfigurationError
+from bilevel.errors import ConfigurationError, DivergenceError
 from tasks.commands.bars import bars_of
 from tasks.commands.base import require
 from tasks.commands.reproduction import Reproduction
@@ -99,7 +99,7 @@ class Generalisation(Reproduction):
     def go_on(self, run: Run) -> None:
         """Let the rule train networks unlike its own."""
         from tasks.meta.contestants import method_of
-        from tasks.meta.generalisation import AS_LEARNED, generalisation_table, run_case
+        from tasks.meta.generalisation import AS_LEARNED, generalisation_table, records_of, run_case
         from tasks.report import write_report
 
         rule, cases = self._cases(run.config)
@@ -112,6 +112,8 @@ class Generalisation(Reproduction):
                     if case.name == AS_LEARNED:
                         raise
                     found[case.name] = []  # a failure like any other in the table
+                except DivergenceError:  # of the optimizer beside it, at each of its rates
+                    found[case.name] = records_of(case, run)
                 bars.event(case.name, "end", {})
         run.append_results(record | {"data": name} for name, records in found.items() for record in records)
         table = generalisation_table(found, method_of(cases[0].comparison.config))
@@ -137,7 +139,8 @@ class Generalisation(Reproduction):
             f"holds {', '.join(map(repr, about)) or 'nothing'}.",
         )
         changes = look_up(SCALES, settings["scale"], "scale")
-        config = replace(from_dict(MetaConfig, about), data_dir=settings["data_dir"])
+        # A rule is loaded onto the CPU, wherever it learned.
+        config = replace(from_dict(MetaConfig, about), data_dir=settings["data_dir"], device="cpu")
         require(
             config.alpha < 1,
             "The rule never saw an adversarial example (alpha = 1): there is no robustness to compare.",

@@ -69,6 +69,7 @@ def build(config: MetaConfig) -> MetaTraining:
     """
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ConfigurationError("PyTorch finds no GPU here: leave device at cpu, or install a build for your GPU.")
+    attack_of(config)  # says what is out of range, also of a rule that learns without it
     data = data_of(config)
     problem = problem_of(config, data)
     rule = rule_of(config).to(config.device)

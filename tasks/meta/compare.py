@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, final
 
-from bilevel.errors import ConfigurationError
+from bilevel.errors import ConfigurationError, DivergenceError
 from bilevel.rules.module import ModuleRule
 from tasks.meta.build import attack_of, data_of, judged_of, problem_of
 from tasks.meta.config import MetaConfig
@@ -71,6 +71,10 @@ class Comparison:
 
         Returns:
             The records.
+
+        Raises:
+            ConfigurationError: if a rule does not fit the network.
+            DivergenceError: if an optimizer diverges at each of its rates.
         """
         data = data_of(self.config)
         problem, judged = problem_of(self.config, data), judged_of(self.config)
@@ -117,7 +121,7 @@ class Comparison:
             if not any(trace.diverged for trace in traces):
                 ends[rate] = {by: statistics.fmean(trace.rows[-1][by] for trace in traces) for by in rival.by}
         if not ends:
-            raise ConfigurationError(
+            raise DivergenceError(
                 f"{rival.name} diverges at every rate of {list(rival.rates)} within {self.steps} updates: are the data "
                 "scaled to [0, 1]?"
             )
@@ -138,7 +142,7 @@ class Comparison:
             "eps": config.eps if attack else None,
             "n": len(data.test) if attack else None,
         }
-        cost = {"rate": contestant.rate, "passes": trace.passes, "seconds": trace.seconds, "steps": self.steps}
+        cost = {"rate": contestant.rate, "passes": trace.passes, "seconds": trace.seconds, "updates": self.steps}
         last = {} if trace.diverged else trace.rows[-1]
         means = _means(trace.rows[1:])
         part.append_curves(

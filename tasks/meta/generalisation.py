@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -68,9 +69,15 @@ def run_case(case: Case, run: Run, rule: ModuleRule, tell: Tell | None = None) -
 
     Raises:
         ConfigurationError: if the rule does not fit the case's network.
+        DivergenceError: if the optimizer beside it diverges at each of its rates.
     """
     method = method_of(case.comparison.config)
-    return case.comparison.run(Run(run.part(case.name.replace(" ", "-")), {}), {method: rule}, tell)
+    return case.comparison.run(_part(case, run), {method: rule}, tell)
+
+
+def records_of(case: Case, run: Run) -> list[dict[str, Any]]:
+    """Return the records of a case that are in ``run``."""
+    return _part(case, run).results()
 
 
 def generalisation_table(found: Mapping[str, Sequence[Mapping[str, Any]]], method: str) -> Table:
@@ -89,7 +96,7 @@ def generalisation_table(found: Mapping[str, Sequence[Mapping[str, Any]]], metho
         mine = [_mean(records, method, field) for field in fields]
         clean = [_mean(records, "Adam (best clean)", field) for field in fields]
         robust = [_mean(records, "Adam (best adversarial)", field) for field in fields]
-        loss, best = mine[0], min(value for value in (clean[0], robust[0]) if value is not None)
+        loss, best = mine[0], min((v for v in (clean[0], robust[0]) if v is not None), default=math.inf)
         verdict = "diverged" if loss is None else "better" if loss < best else "worse"
         if mine[3] is not None and mine[3] < 0.2:
             verdict = "does not learn"
@@ -105,6 +112,10 @@ def generalisation_table(found: Mapping[str, Sequence[Mapping[str, Any]]], metho
     )
     header = ("network", "the rule", "Adam, best clean", "Adam, best adversarial", "the rule is")
     return Table("Beyond what the rule learned on", header, tuple(rows), note, numeric=True)
+
+
+def _part(case: Case, run: Run) -> Run:
+    return Run(run.part(case.name.replace(" ", "-")), {})
 
 
 def _mean(records: Sequence[Mapping[str, Any]], method: str, field: str) -> float | None:

@@ -64,6 +64,8 @@ class Study:
         look_up(SCALES, self.scale, "scale")
         if not self.epsilons or len(set(self.epsilons)) < len(self.epsilons):
             raise ConfigurationError(f"epsilons must be different radii, got {list(self.epsilons)}.")
+        if self.windows is not None and self.windows < 1:
+            raise ConfigurationError(f"windows must be at least 1, got {self.windows}.")
         for eps in self.epsilons:
             self.comparison(eps)
             self.rules(eps)

@@ -51,7 +51,7 @@ def comparison_table(records: Sequence[Record], caption: str, remark: str = "") 
             (_name(name, own), *cells, _rate(own), _cost(own), _spread(own, "seconds", 2, 1.0, deviation=False))
         )
     seeds = sorted({record["seed"] for record in records})
-    note = _note(rows, len(seeds), records[0]["steps"], attacked=attacked)
+    note = _note(rows, len(seeds), records[0]["updates"], attacked=attacked)
     heads = (*header, "rate", "passes", "seconds")
     return Table(caption, heads, tuple(rows), f"{note} {remark}".strip(), numeric=True, learned=_learned(records, rows))
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import torch
 
+from bilevel.errors import DivergenceError
 from bilevel.fit import fit
-from bilevel.learned import RuleOptimizer
+from bilevel.learned import RuleOptimizer, save
 from bilevel.loggers import Logger
 from bilevel.progress import Progress
 from tasks.meta.build import MetaTraining, attack_of, build
@@ -18,7 +19,10 @@ from tasks.meta.config import MetaConfig
 from tasks.meta.guard import Standing, put_back
 from tasks.meta.mixture import CLEAN
 from tasks.meta.transfer import Trial
+from tasks.settings import to_dict
 
+LAST_GOOD = "last-good-rule.safetensors"
+"""The name of what is left of a training that diverged."""
 APART = 1_000_000
 """Is added to the seed for what is measured while a rule learns, so that no seed of a comparison is looked at."""
 
@@ -57,7 +61,8 @@ def train(
 
     Raises:
         ConfigurationError: if something is out of range or does not fit, before anything is trained.
-        DivergenceError: if windows explode again and again. One that does is a warning, and φ is again the last good.
+        DivergenceError: if windows explode again and again; the last good rule is then left in the folder. One that
+            does is a warning, and φ is again the last good.
         CheckpointError, OutOfMemoryError, Interrupted: as `bilevel.fit` does.
     """
     if config.threads is not None:
@@ -78,22 +83,29 @@ def train(
     with warnings.catch_warnings():
         # A window that explodes moves nothing, and the rate falls all the same.
         warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step", UserWarning)
-        fitted = fit(
-            training.solver,
-            [training.data.meta] * config.windows_per_row,
-            epochs=config.windows // config.windows_per_row,
-            folder=folder,
-            resume=resume,
-            checkpoint_every=checkpoint_every if folder is not None else None,
-            evaluate=evaluate,
-            step_schedulers=[training.scheduler],
-            after_step=[training.curriculum],
-            extras={"clipping": training.clipping},
-            loggers=loggers,
-            progress=progress,
-            title=config.label if title is None else title,
-            resume_hint=resume_hint,
-        )
+        try:
+            fitted = fit(
+                training.solver,
+                [training.data.meta] * config.windows_per_row,
+                epochs=config.windows // config.windows_per_row,
+                folder=folder,
+                resume=resume,
+                checkpoint_every=checkpoint_every if folder is not None else None,
+                evaluate=evaluate,
+                step_schedulers=[training.scheduler],
+                after_step=[training.curriculum],
+                extras={"clipping": training.clipping},
+                loggers=loggers,
+                progress=progress,
+                title=config.label if title is None else title,
+                resume_hint=resume_hint,
+            )
+        except DivergenceError as error:
+            if folder is None:
+                raise
+            kept = Path(folder) / LAST_GOOD
+            save(training.rule.eval(), kept, about=to_dict(config))
+            raise DivergenceError(f"{error} The rule as it was before is kept: {kept}.") from error
     training.rule.eval()
     _settle(training)
     return replace(training, fitted=fitted)

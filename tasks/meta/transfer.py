@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ class Trace:
         rows: what `tasks.meta.problems.Problem.measure` found then.
         seconds: the time of the updates alone.
         passes: backward passes that they took, those of attacks among them.
-        diverged: after which update the loss was not finite any more; ``None`` if it stayed so.
+        diverged: after which update weights or losses were first found not to be finite; ``None`` if all were.
     """
 
     steps: tuple[int, ...]
@@ -95,11 +96,13 @@ class Trial:
                 optimizer.step()
                 seconds += time.perf_counter() - begin
                 if step % self.every == 0:
-                    if not all(bool(w.isfinite().all()) for w in weights.values()):
+                    whole = all(bool(w.isfinite().all()) for w in weights.values())
+                    row = self._measure(weights) if whole else {}
+                    if not whole or not all(map(math.isfinite, row.values())):
                         diverged = step
                         break
                     steps.append(step)
-                    rows.append(self._measure(weights))
+                    rows.append(row)
         return Trace(tuple(steps), tuple(rows), seconds, (diverged or self.steps) * self.mixture.passes, diverged)
 
     def _measure(self, weights: dict[str, Any]) -> dict[str, float]:

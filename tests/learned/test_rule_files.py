@@ -54,6 +54,11 @@ RULES = {
 }
 
 
+def test_what_watches_a_rule_is_not_saved(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"save watched\.rule"):
+        learned.save(learned.Watched(learned.MLP(1)), tmp_path / "rule")
+
+
 def walk(rule, z):
     torch.manual_seed(3)
     state = rule.init(z)

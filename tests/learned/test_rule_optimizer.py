@@ -322,6 +322,8 @@ def test_what_does_not_fit_is_refused():
     mixed = nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2).double()])
     for make, says in (
         (lambda: RuleOptimizer([], rule), "no parameters"),
+        (lambda: RuleOptimizer(model[0].weight, rule), "got Parameter in place of parameters: give a model"),
+        (lambda: RuleOptimizer(model.state_dict(), rule), "got OrderedDict in place of parameters"),
         (lambda: RuleOptimizer([{"params": []}], rule), "Param group 1 is empty"),
         (lambda: RuleOptimizer([{"params": model.parameters()}, {"params": []}], rule), "Param group 2 is empty"),
         (lambda: RuleOptimizer(model, rule, lr=-1.0), "lr of param group 1 is -1.0"),
@@ -352,5 +354,36 @@ def test_a_state_of_something_else_is_refused():
         optimizer.load_state_dict(adam.state_dict())
     with pytest.raises(CheckpointError, match="saved with another rule or another model"):
         RuleOptimizer(model, learned.LSTM(4)).load_state_dict(optimizer.state_dict())
-    with pytest.raises(CheckpointError, match="more parameters"):
-        RuleOptimizer(model[0], learned.LSTM(3)).load_state_dict(optimizer.state_dict())
+    for other in (model[0], nn.Sequential(model, network())):
+        with pytest.raises(CheckpointError, match=r"The saved state is of groups of \[4\] parameters"):
+            RuleOptimizer(other, learned.LSTM(3)).load_state_dict(optimizer.state_dict())
+    for nothing in ({}, {"state": {"blocks": []}}):
+        with pytest.raises(CheckpointError, match="state of another optimizer"):
+            optimizer.load_state_dict(nothing)
+
+
+def test_a_state_of_another_order_is_refused():
+    """Names order a rule's state: what was saved without them would be given to the wrong parameters."""
+    model, twin = network(), network()
+    unnamed, named = RuleOptimizer(model.parameters(), learned.LSTM(3)), RuleOptimizer(twin, learned.LSTM(3))
+    run(model, unnamed, 1)
+    run(twin, named, 1)
+    for into, state in ((named, unnamed.state_dict()), (unnamed, named.state_dict())):
+        with pytest.raises(CheckpointError, match="which changes their order"):
+            into.load_state_dict(state)
+    renamed = [(f"{9 - i}", p) for i, p in enumerate(twin.parameters())]
+    with pytest.raises(CheckpointError, match="of parameters with other names"):
+        RuleOptimizer(renamed, learned.LSTM(3)).load_state_dict(named.state_dict())
+    wrapped = [(f"module.{name}", p) for name, p in twin.named_parameters()]
+    RuleOptimizer(wrapped, learned.LSTM(3)).load_state_dict(named.state_dict())
+
+
+def test_a_parameter_without_entries_is_left_alone():
+    empty, weight = nn.Parameter(torch.empty(0)), nn.Parameter(torch.ones(2))
+    optimizer = RuleOptimizer([empty, weight], learned.LSTM(3))
+    for p in (empty, weight):
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    assert not torch.equal(weight, torch.ones(2))
+    alone = RuleOptimizer([empty], learned.LSTM(3))
+    alone.step()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import replace
 
 import pytest
@@ -75,6 +76,10 @@ def test_a_network_that_diverges_says_when():
     trace = trial.run(lambda network: torch.optim.SGD(network.parameters(), lr=1e30), seed=0)
     assert trace.diverged in {2, 4}
     assert trace.steps[-1] == trace.diverged - 2
+    # Weights that are finite, and a loss that is not.
+    trace = trial.run(lambda network: torch.optim.SGD(network.parameters(), lr=1e25), seed=0)
+    assert trace.diverged in {2, 4}
+    assert all(math.isfinite(value) for row in trace.rows for value in row.values())
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +163,7 @@ def test_tables_and_figures_hold_what_was_measured(compared):
 
 
 def test_a_table_of_functions_speaks_of_no_images():
-    record = {"method": NOT, "kind": "learned", "seed": 1, "steps": 20, "clean_loss": 2.0, "diverged": None,
+    record = {"method": NOT, "kind": "learned", "seed": 1, "updates": 20, "clean_loss": 2.0, "diverged": None,
               "passes": 20, "seconds": 0.1}  # fmt: skip
     table = comparison_table([record, record | {"seed": 2, "clean_loss": 4.0}], "caption")
     assert table.header == ("method", "loss", "rate", "passes", "seconds")
@@ -213,6 +218,9 @@ def test_failures_are_shown_as_failures():
         *("a", "1.500 (50.0, 90.0)", "3.000 (50.0, 90.0)", "2.000 (50.0, 90.0)", "better")
     ]
     assert table.rows[3][1].text == "–"
+    alone = [record for record in records(1.5, 2.0) if record["method"] == BILEVEL]  # Adam diverged at every rate
+    (row,) = generalisation_table({"f": alone}, BILEVEL).rows
+    assert [cell.text for cell in row] == ["f", "1.500 (50.0, 90.0)", "–", "–", "better"]
 
 
 def test_beyond_what_was_learned_on():
@@ -229,6 +237,8 @@ def test_beyond_what_was_learned_on():
         (lambda: Comparison(QUICK, tuning_seeds=0), "tuning_seeds must be at least 1"),
         (lambda: Comparison(QUICK, rivals=("Adma",)), "Did you mean Adam"),
         (lambda: Study("figure5"), "There is no figure 'figure5'"),
+        (lambda: Study("figure1", windows=0), "windows must be at least 1, got 0"),
+        (lambda: build(replace(QUICK, alpha=1.0, eps=2.0)), "eps"),
         (lambda: Study("figure1", epsilons=()), "epsilons must be different radii"),
         (lambda: Trial(QuadraticProblem(), None, None, CLEAN, None, 5, 2), "steps must be a multiple of every"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
 from dataclasses import replace
@@ -12,11 +13,14 @@ from meta_cases import QUICK, images, rule_in_float64, task
 
 from bilevel import Solver
 from bilevel.errors import DivergenceError
+from bilevel.learned import load
 from bilevel.rule_loss import SummedOverSteps
+from tasks.meta.build import build
 from tasks.meta.estimators import estimators
 from tasks.meta.guard import ExplosionWarning, Standing, StopExplosions
 from tasks.meta.mixture import CLEAN
 from tasks.meta.train import train, transferred
+from tasks.settings import to_dict
 
 
 @pytest.mark.parametrize("name", ["first-order", "second-order", "evolution", "persistent-evolution"])
@@ -111,6 +115,19 @@ def test_the_log_counts_explosions(tmp_path):
     column = last[0].split(",").index("exploded")
     exploded = [one for one in warned if one.category is ExplosionWarning]
     assert float(last[-1].split(",")[column]) == len(exploded) > 0
+
+
+def test_a_training_that_diverges_leaves_the_last_good_rule(tmp_path):
+    config = replace(QUICK, windows=60, ramp=1.0, hidden=(4,), limit=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExplosionWarning)
+        with pytest.raises(DivergenceError, match=r"The rule as it was before is kept: .*last-good-rule\.safetensors"):
+            train(config, tmp_path, progress=False)
+    torch.manual_seed(config.seed)
+    begun = build(config).rule.state_dict()
+    kept = load(tmp_path / "last-good-rule.safetensors")
+    assert all(torch.equal(p, begun[name]) for name, p in kept.rule.state_dict().items())  # none has ever been good
+    assert kept.about == json.loads(json.dumps(to_dict(config)))
 
 
 def test_a_first_window_that_explodes_is_no_fault_of_the_scheduler():

@@ -76,7 +76,8 @@ def test_a_rule_of_groups_is_tried_on_what_it_fits(tmp_path, capsys, monkeypatch
     monkeypatch.setattr(generalisation, "FURTHER", wanted)
     monkeypatch.setattr(generalisation, "LONGER", ())
     config = replace(QUICK, groups=("features*", "*"))
-    save(build(config).rule, tmp_path / "rule", about=to_dict(config))
+    elsewhere = replace(config, device="cuda")  # where it learned, which need not be where it is tried
+    save(build(config).rule, tmp_path / "rule", about=to_dict(elsewhere))
     words = ["--rule", str(tmp_path / "rule"), "--out", str(tmp_path / "run")]
     assert main(["reproduce", "generalisation", *words]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "no hidden layer" in line]
