@@ -8,7 +8,7 @@ from tasks.report.methods import AUTO_ATTACK, Method, Setting
 
 
 def without_auto_attack(setting: Setting) -> list[Method]:
-    """Return the methods that did not meet AutoAttack, where it can be had: `bilevel evaluate` takes classifiers only."""
+    """Return the methods that did not meet AutoAttack, of those that can: `bilevel evaluate` takes classifiers only."""
     if setting.task not in {"dro", "ait"}:
         return []
     return [method for method in setting.methods if AUTO_ATTACK not in method.attacks]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import shlex
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from tasks.meta.generalisation import FURTHER
 from tasks.meta.mixture import CLEAN
 from tasks.meta.presets import PRESETS
 from tasks.meta.shipped import SHIPPED
+from tasks.meta.study import FIGURES, SCALES
 from tasks.meta.sweep import RULE
 from tasks.meta.transfer import Trial
 from tasks.run import Run
@@ -68,6 +70,33 @@ def test_how_far_a_rule_reaches_as_a_command(tmp_path, capsys):
         said = capsys.readouterr().err
         assert f"{tmp_path / 'foreign'} does not say what its rule learned on" in said
         assert holds in said
+
+
+def test_a_figure_is_drawn_and_gone_on_with(tmp_path, capsys, monkeypatch):
+    """The smallest that there is: digits, one radius, one network a method, rules that move twice; in this process."""
+
+    def one_after_another(jobs, *, workers, watch):
+        for work, words in jobs.values():
+            assert work(*words, queue.Queue())
+
+    monkeypatch.setattr("tasks.meta.study.side_by_side", one_after_another)
+    monkeypatch.setitem(FIGURES, "figure1", replace(QUICK, data="digits", threads=1))
+    monkeypatch.setitem(SCALES, "cpu", {})
+    for grid in ("ADAM_RATES", "MOMENTUM_RATES"):
+        monkeypatch.setattr(f"tasks.meta.contestants.{grid}", (0.01,))
+    words = ["--epsilons", "0.1", "--seeds", "1", "--windows", "2", "--workers", "1", "--run", str(tmp_path / "run")]
+    assert main(["reproduce", "figure1", *words]) == 0
+    shown, run = capsys.readouterr().out, Run.open(tmp_path / "run")
+    assert "First 3 rules are trained" in shown
+    methods = [record["method"] for record in run.results()]
+    assert methods[:4] == ["L2L", "L2L-Transfer", "L2L-Transfer, bilevel", "Transfer-NOT, adversarial data"]
+    assert {"Adam (best clean)", "Momentum (best adversarial)"} <= set(methods)
+    assert (run.figures / "figure1-robust.png").read_bytes().startswith(b"\x89PNG")
+    assert (run.figures / "figure1.csv").read_text().count("\n") > len(methods)
+    assert "AutoAttack" not in (run.path / "report.md").read_text()  # which has nothing to attack here
+    assert "4 steps" not in (run.path / "report.md").read_text()  # of the network, not of the attack
+    assert main(["resume", str(run.path)]) == 0
+    assert [record["method"] for record in run.results()] == methods
 
 
 def test_a_rule_of_groups_is_tried_on_what_it_fits(tmp_path, capsys, monkeypatch):
