@@ -33,8 +33,8 @@ def test_checkpointing_takes_less_than_half(measured):
 
 
 @pytest.mark.parametrize("rule", ["lstm", "mlp"])
-def test_hundreds_of_steps_of_an_optimizer_hold_what_ten_do(measured, rule):
-    # To the byte, so that what does not grow here does not in 10,000; benchmarks/rule_step.py takes these.
+def test_ten_thousand_steps_of_an_optimizer_hold_what_ten_do(measured, rule):
+    # To the byte.
     first, last = measured[rule]
     assert first == last
 
