@@ -18,8 +18,8 @@ CONFIG, RESULTS, CURVES = "config.yaml", "results.json", "curves.json"
 # What overwriting a run removes. Anything else in the folder is not the run's, so it stays.
 _CONTENTS = (
     CONFIG, RESULTS, CURVES, f"{RESULTS}.damaged", f"{CURVES}.damaged", "metrics.csv", "checkpoints", "figures",
-    "parts", "demonstrations", "tensorboard", "evaluation.jsonl", "attacked.jsonl", "report.html", "report.md",
-    "report_files", "rule.safetensors", "last-good-rule.safetensors",
+    "parts", "demonstrations", "demonstrations.npz", "demonstrations.json", "tensorboard", "evaluation.jsonl",
+    "attacked.jsonl", "report.html", "report.md", "report_files", "rule.safetensors", "last-good-rule.safetensors",
 )  # fmt: skip
 _RESULT_IDENTITY = ("task", "method", "model", "data", "attack", "seed", "split", "norm", "eps", "finding")
 _CURVE_IDENTITY = ("task", "method", "data", "attack", "seed", "split", "curve", "x", "eps")

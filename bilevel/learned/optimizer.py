@@ -189,8 +189,8 @@ class RuleOptimizer(optim.Optimizer):
     def _restored(self, block: dict[str, Any], members: list[Member]) -> dict[str, Any]:
         """Return a block of a saved state in the structure that this rule has for these parameters."""
         part, numbers, found = block["part"], block["members"], block["state"]
-        if part >= len(self._parts) or max(numbers) >= len(members):
-            raise CheckpointError("The saved state is of an optimizer with more parameters, or of another rule.")
+        if part >= len(self._parts):
+            raise CheckpointError("The saved state is of another rule, one with more parts.")
         fresh = self._begin(part, numbers, members)["state"]
         return {"part": part, "members": list(numbers), "state": refilled(fresh, found)}
 

@@ -38,23 +38,22 @@ def parameters_of(target: Any) -> list[Any]:
     return parameters
 
 
-def require_own_state(state_dict: Any, groups: Sequence[Mapping[str, Any]]) -> None:
+def require_own_state(state_dict: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -> None:
     """Raise unless a saved state is of a `RuleOptimizer` with the parameters of ``groups``, in the same order.
 
     Raises:
         CheckpointError: if it is not.
     """
-    given = state_dict if isinstance(state_dict, Mapping) else {}
-    if "blocks" not in given.get("state", ()) or "param_groups" not in given:
+    if "blocks" not in state_dict.get("state", ()) or "param_groups" not in state_dict:
         raise CheckpointError("This is the state of another optimizer: RuleOptimizer takes up only its own.")
-    theirs, ours = ([len(group["params"]) for group in all_] for all_ in (given["param_groups"], groups))
+    theirs, ours = ([len(group["params"]) for group in all_] for all_ in (state_dict["param_groups"], groups))
     if theirs != ours:
         raise CheckpointError(
             f"The saved state is of groups of {theirs} parameters, and this optimizer has {ours}: build it for the "
             "model and with the groups that it was saved with."
         )
     # A rule's state is ordered by the parameters' names, where they have some.
-    if _order(given["param_groups"]) != _order(groups):
+    if _order(state_dict["param_groups"]) != _order(groups):
         raise CheckpointError(
             "The saved state is of parameters with other names, or with names where these have none (or the other way "
             "round), which changes their order: give the optimizer what it was given when it was saved, the model or "

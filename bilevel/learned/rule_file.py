@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from bilevel.errors import ConfigurationError, NonFiniteError, RuleFileError
 from bilevel.learned.description import build, describe
 from bilevel.learned.optimizer import RuleOptimizer
-from bilevel.learned.watched import Watched
 from bilevel.rules.module import ModuleRule
 
 FORMAT: Final = "bilevel rule"
@@ -70,9 +69,13 @@ def save(rule: ModuleRule, path: str | Path, about: Mapping[str, Any] | None = N
             f"save writes learned rules (bilevel.learned) and rules made of them, and got {type(rule).__name__}, "
             "which has no weights to keep."
         )
-    if isinstance(rule, Watched):
-        raise ConfigurationError("Watched(rule) keeps notes beside its rule's weights: save watched.rule.")
-    weights = {name: t.detach().cpu().clone().contiguous() for name, t in rule.state_dict().items()}
+    state = rule.state_dict()
+    if notes := [name for name, value in state.items() if not isinstance(value, Tensor)]:
+        raise ConfigurationError(
+            f"{type(rule).__name__} keeps more than weights ({', '.join(notes)}), which a rule's file does not hold: "
+            "save the rule within it, of Watched its .rule."
+        )
+    weights = {name: t.detach().cpu().clone().contiguous() for name, t in state.items()}
     for name, tensor in weights.items():
         if not bool(tensor.isfinite().all()):
             raise NonFiniteError(

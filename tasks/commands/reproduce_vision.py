@@ -63,7 +63,7 @@ class Classifiers(Reproduction):
     def go_on(self, run: Run) -> None:
         """Train and attack what is missing."""
         settings, experiment = run.config, self.experiment
-        request = replace(_request(settings), workers=settings["workers"])
+        request = _request(settings)
         configs = experiment.configs(request)
         about = math.ceil(len(configs) * request.scale.minutes / request.workers)
         print(f"{experiment.what}: {request.scale.words}. {len(configs)} trainings, about {about} min.", flush=True)
@@ -78,13 +78,13 @@ class Classifiers(Reproduction):
 
 
 def _request(settings: Mapping[str, Any]) -> Request:
-    """Return what the settings of a run ask for, with one worker."""
+    """Return what settings ask for. Those that are only to be checked name no workers, and older runs less."""
     return Request(
         scale=SCALES[settings["scale"]],
         data=settings["data"],
         data_dir=settings["data_dir"],
         seeds=tuple(settings["seeds"]),
-        workers=1,
+        workers=settings.get("workers", 1),
         precision=settings.get("precision", "32-true"),
         only=tuple(settings.get("only", ())),
     )

@@ -36,7 +36,7 @@ class Study:
         environments: names of presets, as in `ENVIRONMENTS`, or folders of runs of `bilevel train gail`, whose settings
             and demonstrations are taken.
         seeds: one training of each kind a seed.
-        updater: the rule that learns; ``None`` is that of the run, if it learned, else coordinate-wise.
+        updater: the rule that learns; ``None`` is that of the run, if its method has one, else coordinate-wise.
         scale: of a preset, cpu (2,048 steps an iteration) or paper (the paper's networks, 300 iterations of 5,000
             steps).
         iterations: another number of iterations.
@@ -66,7 +66,8 @@ class Study:
 
     def base(self, environment: str) -> GAILConfig:
         """Return the settings that all trainings on an environment share."""
-        found = self._own(Path(environment)) if Path(environment).is_dir() else self._preset(environment)
+        is_run = environment not in ENVIRONMENTS and Path(environment).is_dir()  # a folder hides no preset
+        found = self._own(Path(environment)) if is_run else self._preset(environment)
         return found if self.iterations is None else replace(found, iterations=self.iterations)
 
     def _preset(self, name: str) -> GAILConfig:
@@ -81,8 +82,9 @@ class Study:
         if self.scale != "cpu":
             raise ConfigurationError(f"The scale is that of a preset; {folder} has its own. Leave --scale out.")
         config = config_of(run)
-        if config.method == "l2l" and self.updater in (None, config.updater_settings.name):
-            return replace(config, updater=config.updater_settings.name)
+        own = config.updater_settings.name
+        if config.learns and self.updater in (None, own):  # the control base has the settings of its rule too
+            return replace(config, method="l2l", updater=own)
         # What was chosen for another rule is not taken over.
         rule = self.updater or "coordinate-wise"
         return replace(config, method="l2l", updater=rule, updater_rate=None, updater_hidden=None)

@@ -18,7 +18,7 @@ def small(**settings):
     return GAILConfig(**{**SMALL, "iterations": 6, **settings})
 
 
-def same(a, b, where="state"):
+def assert_same(a, b, where="state"):
     """Assert that two trees are equal to the last bit."""
     assert type(a) is type(b), where
     if isinstance(a, Tensor):
@@ -26,11 +26,11 @@ def same(a, b, where="state"):
     elif isinstance(a, dict):
         assert a.keys() == b.keys(), where
         for name in a:
-            same(a[name], b[name], f"{where}.{name}")
+            assert_same(a[name], b[name], f"{where}.{name}")
     elif isinstance(a, list | tuple):
         assert len(a) == len(b), where
         for number, (one, other) in enumerate(zip(a, b, strict=True)):
-            same(one, other, f"{where}[{number}]")
+            assert_same(one, other, f"{where}[{number}]")
     else:
         assert a == b, where
 

@@ -199,7 +199,7 @@ def test_a_study_says_what_is_wrong_with_it():
     assert (paper.steps, paper.iterations, paper.policy_hidden) == (5000, 300, (64, 32))
 
 
-def test_a_study_takes_the_settings_of_a_run(tmp_path):
+def test_a_study_takes_the_settings_of_a_run(tmp_path, monkeypatch):
     own = small(method="l2l", updater="lstm", updater_rate=0.1, updater_hidden=(4,), demonstrations=None)
     run = Run.create(tmp_path / "own", {"task": "gail", "command": "bilevel train gail", **to_dict(own)})
     name = str(run.path)
@@ -207,6 +207,11 @@ def test_a_study_takes_the_settings_of_a_run(tmp_path):
     assert Study((name,), iterations=7).base(name) == replace(own, iterations=7)
     other = Study((name,), updater="low-rank").base(name)
     assert other == replace(own, updater="low-rank", updater_rate=None, updater_hidden=None)
+    base = Run.create(tmp_path / "base", {"task": "gail", **to_dict(small(method="base", updater="lstm"))})
+    assert Study((str(base.path),)).base(str(base.path)) == small(method="l2l", updater="lstm")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cartpole").mkdir()
+    assert Study(("cartpole",)).base("cartpole").steps == PRESETS["cartpole"].steps  # a preset, whatever lies here
     by_hand = Run.create(tmp_path / "hand", {"task": "gail", **to_dict(small(method="gail", updater_rate=0.3))})
     learned = Study((str(by_hand.path),)).base(str(by_hand.path))
     assert learned == small(method="l2l", updater="coordinate-wise")

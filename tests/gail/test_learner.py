@@ -7,7 +7,7 @@ import pytest
 import sb3_contrib
 import stable_baselines3 as sb3
 import torch
-from imitation_cases import same, small
+from imitation_cases import assert_same, small
 
 import bilevel
 from bilevel.errors import ConfigurationError, NonFiniteError
@@ -161,7 +161,7 @@ def test_true_rewards_are_looked_at_by_nobody():
         for _ in range(2):
             learner.collect()
             learner.update(None, [torch.zeros(1)], None)
-    same(dict(plain.algorithm.policy.state_dict()), dict(dear.algorithm.policy.state_dict()))
+    assert_same(dict(plain.algorithm.policy.state_dict()), dict(dear.algorithm.policy.state_dict()))
 
 
 @pytest.mark.parametrize("algorithm", ["trpo", "ppo", "a2c"])
@@ -197,7 +197,7 @@ def test_rewards_that_are_not_finite_do_not_reach_the_policy():
     learner.collect()
     with pytest.raises(NonFiniteError, match=r"norm of its weights is 2\): its updater diverged"):
         learner.update(None, [torch.full((4,), 1.0)], None)
-    same(before, dict(learner.algorithm.policy.state_dict()))
+    assert_same(before, dict(learner.algorithm.policy.state_dict()))
 
 
 def test_an_update_needs_a_rollout():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from imitation_cases import metrics, same, small
+from imitation_cases import assert_same, metrics, small
 
 from bilevel import CheckpointError
 from bilevel.interrupt import Interrupted
@@ -67,7 +67,7 @@ def test_killed_before_anything_was_done(tmp_path):
     kill(config, tmp_path / "killed", iteration=1)
     resumed = train(config, tmp_path / "killed", resume=True, progress=False)
     assert resumed.fitted.resumed_from.name == "step-00000000.pt"
-    same(straight.solver.state_dict(), resumed.solver.state_dict())
+    assert_same(straight.solver.state_dict(), resumed.solver.state_dict())
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -81,7 +81,7 @@ def test_killed_in_the_middle_of_an_iteration(case, tmp_path, pendulum):
     assert len(metrics(killed)) == 4  # of which the last is of lost work
     resumed = train(config, killed, checkpoint_every=3, resume=True, progress=False)
     assert resumed.fitted.resumed_from.name == "step-00000003.pt"
-    same(straight.solver.state_dict(), resumed.solver.state_dict())
+    assert_same(straight.solver.state_dict(), resumed.solver.state_dict())
     assert len(metrics(killed)) == 6
     assert metrics(tmp_path / "straight") == metrics(killed)
     moved = config.method == "l2l"
@@ -103,7 +103,7 @@ def test_stopped_by_a_signal_between_two_iterations(tmp_path, monkeypatch):
         with pytest.raises(Interrupted, match="after step 4"):
             train(config, tmp_path / "stopped", progress=False)
     resumed = train(config, tmp_path / "stopped", resume=True, progress=Quiet())
-    same(straight.solver.state_dict(), resumed.solver.state_dict())
+    assert_same(straight.solver.state_dict(), resumed.solver.state_dict())
     assert metrics(tmp_path / "straight") == metrics(tmp_path / "stopped")
 
 
@@ -114,7 +114,7 @@ def test_a_trained_policy_is_found_again(tmp_path):
     before = torch.get_rng_state()
     found = restore(config, tmp_path)
     assert torch.equal(before, torch.get_rng_state())
-    same(dict(trained.policy.state_dict()), dict(found.policy.state_dict()))
+    assert_same(dict(trained.policy.state_dict()), dict(found.policy.state_dict()))
     with pytest.raises(CheckpointError, match="does not fit the configuration"):
         restore(small(iterations=2), tmp_path)
     with pytest.raises(CheckpointError, match="holds no checkpoint"):

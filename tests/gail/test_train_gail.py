@@ -237,3 +237,6 @@ def test_a_run_keeps_the_demonstrations_it_was_given(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert main(["resume", "../run"]) == 0
     assert main(["evaluate", "../run", "--episodes", "1"]) == 0
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "gail", *QUICK, "--run", "run", "--overwrite"]) == 0
+    assert config_of(Run.open(tmp_path / "run")).demonstrations is None  # those of the run before are gone

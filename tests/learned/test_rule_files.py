@@ -55,8 +55,10 @@ RULES = {
 
 
 def test_what_watches_a_rule_is_not_saved(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"save watched\.rule"):
-        learned.save(learned.Watched(learned.MLP(1)), tmp_path / "rule")
+    watched = learned.Watched(learned.MLP(1))
+    for rule in (watched, learned.Grouped({"*": watched})):
+        with pytest.raises(ConfigurationError, match=r"keeps more than weights .*of Watched its \.rule"):
+            learned.save(rule, tmp_path / "rule")
 
 
 def walk(rule, z):
