@@ -40,15 +40,16 @@ class Reproduce(Command):
     (transfer from other networks), slim (the slim attackers), curves (against radius and iterations), examples
     (perturbed images), masking (do they only look robust?), gail (imitation learning beside its controls) or figure1 to
     figure4 (rules that learn to train classifiers robustly, on MNIST and CIFAR-10); and what the papers do not have:
-    frontier (robustness against training time), frontier-large (the same at 16/255) and generalisation (how far a rule
+    frontier (robustness against training time), frontier-large (the same at 16/255), frontier-mnist
+    (on MNIST at 0.3, where training by one step collapses) and generalisation (how far a rule
     of figure1 reaches)."""
 
     scale: str = "cpu"
     """How large: cpu (a small network and few images, on 2 cores) or paper (the papers' settings, for a GPU; gail and
     the figures need none)."""
 
-    data: str = "cifar10"
-    """The data set: one for which the papers have it."""
+    data: str | None = None
+    """The data set: one for which the papers have it; by default cifar10 (of frontier-mnist, mnist)."""
 
     data_dir: str | None = None
     """The folder of the data's files."""
@@ -64,8 +65,8 @@ class Reproduce(Command):
     """How many trainings run at a time."""
 
     only: tuple[str, ...] = ()
-    """Of table2, slim, frontier and frontier-large: the methods that are wanted, as they are called in the run's parts;
-    all if none is named. `bilevel report` joins the runs."""
+    """Of table2, slim, frontier, frontier-large and frontier-mnist: the methods that are wanted, as they are called in
+    the run's parts; all if none is named. `bilevel report` joins the runs."""
 
     trained: tuple[Path, ...] = ()
     """Other runs of `bilevel reproduce`: a training that one of them has finished with the same settings is taken from
@@ -104,7 +105,7 @@ class Reproduce(Command):
         if ignored := sorted(map(_flag, self._changed() - {*made.options, *_EVERY})):
             known = ", ".join(map(_flag, (*made.options, *sorted(_EVERY))))
             raise ConfigurationError(f"{self.name} takes no {', '.join(ignored)}, but {known}.")
-        chosen = {name: _plain(getattr(self, name)) for name in made.options}
+        chosen = made.complete({name: _plain(getattr(self, name)) for name in made.options})
         made.check(chosen)
         folder = self.run_folder or free_folder(Path("runs") / made.stem(chosen))
         words = ["bilevel", "reproduce", self.name]

@@ -37,6 +37,10 @@ class Classifiers(Reproduction):
     name: str
     experiment: Experiment
 
+    def complete(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Fill in the data set."""
+        return {**settings, "data": settings["data"] or self.experiment.data[0]}
+
     def check(self, settings: Mapping[str, Any]) -> None:
         """Look up all names, and the runs that may hold trainings."""
         look_up(SCALES, settings["scale"], "scale")
@@ -65,8 +69,9 @@ class Classifiers(Reproduction):
         settings, experiment = run.config, self.experiment
         request = _request(settings)
         configs = experiment.configs(request)
+        words = f"{experiment.what}: {experiment.words(request)}"
         about = math.ceil(len(configs) * request.scale.minutes / request.workers)
-        print(f"{experiment.what}: {request.scale.words}. {len(configs)} trainings, about {about} min.", flush=True)
+        print(f"{words}. {len(configs)} trainings, about {about} min.", flush=True)
         if taken := borrow(run, configs, [Run.open(Path(other)) for other in settings["trained"]]):
             print(f"Trained already elsewhere: {', '.join(taken)}.", flush=True)
         with bars_of(run, [part_name(config) for config in configs]) as bars:

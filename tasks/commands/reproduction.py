@@ -15,6 +15,10 @@ class Reproduction(abc.ABC):
     options: ClassVar[tuple[str, ...]]
     """The command's options that it takes; as plain values they are the run's settings."""
 
+    def complete(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return the settings with what is usual in place of ``None``, where that depends on what is made."""
+        return settings
+
     @abc.abstractmethod
     def check(self, settings: Mapping[str, Any]) -> None:
         """Say what is wrong with the settings, before a folder is made.

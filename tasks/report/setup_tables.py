@@ -53,7 +53,7 @@ def configuration_tables(material: Material) -> list[Table]:
         rows = tuple((Cell(key), *(Cell(config.get(key, "–")) for config in flat)) for key in different)
         tables.append(Table("Settings in which the runs differ", ("setting", *material.names), rows))
     if shared:
-        rows = tuple((Cell(key), Cell(flat[0][key])) for key in shared)
+        rows = tuple((Cell(key), Cell(flat[0].get(key, "–"))) for key in shared)
         title = "Settings" if len(flat) == 1 else "Settings that all runs share"
         tables.append(Table(title, ("setting", "value"), rows))
     return tables

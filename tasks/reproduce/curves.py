@@ -37,7 +37,7 @@ class Curves(Experiment):
     """
 
     what: str
-    data: tuple[str, ...] = ("cifar100", "cifar10")
+    data: tuple[str, ...] = ("cifar10", "cifar100")
 
     def configs(self, request: Request) -> list[DROConfig]:
         """Return a training a row and seed."""

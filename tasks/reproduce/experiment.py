@@ -67,7 +67,11 @@ class Experiment(abc.ABC):
     @property
     @abc.abstractmethod
     def data(self) -> tuple[str, ...]:
-        """The data sets for which there is something printed."""
+        """The data sets that it can be made with, the usual one first."""
+
+    def words(self, request: Request) -> str:
+        """Return how large its trainings are, for people."""
+        return request.scale.words
 
     @abc.abstractmethod
     def configs(self, request: Request) -> Sequence[VisionConfig]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Final, final
 
 from tasks.report.material import gather
@@ -37,19 +38,26 @@ class Frontier(Experiment):
 
     Args:
         what: what it shows.
-        eps: the radius; ``None`` for the scale's.
+        changes: what all of its trainings change of the scale's.
+        data: the data sets that it is for.
+        but: ``changes`` in words, if they are of the network or its training.
     """
 
     what: str
-    eps: float | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
     data: tuple[str, ...] = ("cifar10",)
+    but: str = ""
     divisible: ClassVar[bool] = True
+
+    def words(self, request: Request) -> str:
+        """Return the scale's words, and what differs."""
+        return f"{request.scale.words}; but {self.but}" if self.but else request.scale.words
 
     def configs(self, request: Request) -> list[DROConfig]:
         """Return a training an attacker and seed."""
-        base = request.base if self.eps is None else replace(request.base, eps=self.eps)
-        changes = (*BY_HAND, *request.scale.learned(LEARNED))
-        every = (replace(base, seed=seed, **change) for change in changes for seed in request.seeds)
+        base = replace(request.base, **self.changes)
+        methods = (*BY_HAND, *request.scale.learned(LEARNED))
+        every = (replace(base, seed=seed, **method) for method in methods for seed in request.seeds)
         return [config for config in every if request.wants(config)]
 
     def work(self, run: Run, request: Request, watch: Watch) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from report_cases import cells, make, record, texts
 
 from tasks.report import summarise
+from tasks.report.material import gather
+from tasks.report.setup_tables import configuration_tables
 
 
 def test_the_main_table_by_hand(tmp_path):
@@ -84,3 +86,12 @@ def test_seeds_of_several_runs_are_pooled(tmp_path):
 def test_the_same_method_and_seed_in_two_runs_are_two_things(tmp_path):
     runs = [make(tmp_path / name, [record("fgsm", "PGM-20", value)]) for name, value in (("one", 0.5), ("two", 0.75))]
     assert list(cells(summarise(runs).tables[0])) == ["fgsm (two)", "fgsm (one)"]
+
+
+def test_runs_whose_settings_have_other_names_are_joined(tmp_path):
+    # A run of an earlier version does not know a setting that a later one leaves empty.
+    one = [record("pgm-3", "PGM-20", 0.5)]
+    runs = [make(tmp_path / "old", one, seed=1, lr=0.1), make(tmp_path / "new", one, seed=2, lr=0.1, only=[], ema=0.9)]
+    different, shared = configuration_tables(gather(runs))
+    assert [tuple(cell.text for cell in row) for row in different.rows] == [("seed", "1", "2"), ("ema", "–", "0.9")]
+    assert {row[0].text: row[1].text for row in shared.rows} == {"task": "dro", "lr": "0.1", "only": "–"}

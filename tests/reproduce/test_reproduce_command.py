@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tasks.cli import main
+from tasks.commands.reproduce import REPRODUCTIONS
+from tasks.reproduce.experiments import EXPERIMENTS
 
 
 def test_what_is_unknown_is_named_before_a_folder_is_made(tmp_path, monkeypatch, capsys):
@@ -11,6 +13,7 @@ def test_what_is_unknown_is_named_before_a_folder_is_made(tmp_path, monkeypatch,
         (["tabel2"], "Did you mean table2?"),
         (["table2", "--scale", "gpu"], "There is no scale 'gpu'. Did you mean cpu? Known are: cpu, paper"),
         (["table4", "--data", "svhn"], "There is no table4 for the data set 'svhn'"),
+        (["frontier-mnist", "--data", "cifar10"], "no frontier-mnist for the data set 'cifar10'. Known are: mnist"),
         (["table2", "--seeds", "1", "1"], "seeds must be different"),
         (["table2", "--workers", "0"], "workers must be at least 1"),
         (["gail", "--epsilons", "0.3", "--data", "mnist"], "gail takes no --data, --epsilons, but --environments"),
@@ -27,3 +30,9 @@ def test_what_is_unknown_is_named_before_a_folder_is_made(tmp_path, monkeypatch,
     assert main(["reproduce", "table2", "--trained", "nowhere"]) == 1
     assert "nowhere does not exist; name the folder of a run" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_the_usual_data_set_is_that_of_what_is_made():
+    usual = {name: REPRODUCTIONS[name].complete({"data": None})["data"] for name in EXPERIMENTS}
+    assert usual == dict.fromkeys(EXPERIMENTS, "cifar10") | {"frontier-mnist": "mnist"}
+    assert REPRODUCTIONS["curves"].complete({"data": "cifar100"}) == {"data": "cifar100"}

@@ -36,6 +36,10 @@ def test_the_frontier_has_every_attacker_once_and_says_how_far_each_learned_one_
     names = [part_name(config) for config in experiment.configs(REQUEST)]
     assert len(set(names)) == len(names) == 2 * 15
     assert {c.eps for c in EXPERIMENTS["frontier-large"].configs(ONE)} == {16 / 255}
+    small = EXPERIMENTS["frontier-mnist"]
+    assert {(c.eps, c.model, c.width, c.depth, c.epochs) for c in small.configs(ONE)} == {(0.3, "small", 16, None, 5)}
+    assert small.words(ONE) == "digits, one epoch; but a CNN of 16, 32 and 32 channels and 5 epochs"
+    assert experiment.words(ONE) == "digits, one epoch"
     some = experiment.configs(replace(REQUEST, only=("pgm-10", "3-step-l2l")))
     assert [part_name(config) for config in some] == [
         "pgm-10-seed1", "pgm-10-seed2", "3-step-l2l-seed1", "3-step-l2l-seed2",
