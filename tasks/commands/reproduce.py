@@ -40,9 +40,8 @@ class Reproduce(Command):
     (transfer from other networks), slim (the slim attackers), curves (against radius and iterations), examples
     (perturbed images), masking (do they only look robust?), gail (imitation learning beside its controls) or figure1 to
     figure4 (rules that learn to train classifiers robustly, on MNIST and CIFAR-10); and what the papers do not have:
-    frontier (robustness against training time), frontier-large (the same at 16/255), frontier-mnist
-    (on MNIST at 0.3, where training by one step collapses) and generalisation (how far a rule
-    of figure1 reaches)."""
+    frontier (robustness against training time), frontier-large (the same at 16/255), frontier-mnist (on
+    MNIST at 0.3, where training by one step collapses) and generalisation (how far a rule of figure1 reaches)."""
 
     scale: str = "cpu"
     """How large: cpu (a small network and few images, on 2 cores) or paper (the papers' settings, for a GPU; gail and
